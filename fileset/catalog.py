@@ -1,0 +1,207 @@
+"""Dataset descriptions: what to read and what it is.
+
+Two spellings of the same thing. TOML, by hand::
+
+    [nd_mc]
+    format = "nova_caf"
+    files = ["mc/*.root", "root://server//path/file.root"]
+    is_mc = true
+    horn_current = "FHC"
+
+and coffea's own JSON as it stands, with these keys in ``metadata``. What a dataset *is* comes from
+here or from inside its files, never from a substring of its name.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from .errors import InputError, closest
+from .formats import FORMATS
+
+GENERATOR_SIN2_THETA_W = 0.231295
+"""Weak mixing angle of the generator: GENIE, ``CommonParam.xml``, WeinbergAngle = 0.5017167."""
+
+HORN_CURRENTS = ("FHC", "RHC")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset of a fileset.
+
+    Attributes
+    ----------
+    name : str
+    files : dict of str to str
+        Path or URL of each file to the name of its event tree; empty for the format's own.
+    format : str
+        Key of :data:`fileset.formats.FORMATS`; empty to look into the files.
+    is_mc : bool, optional
+        Simulation or data; None to look into the files.
+    horn_current : str
+        ``"FHC"``, ``"RHC"`` or empty where it is not known.
+    exposure : str
+        Name of the format's exposure source; empty for the first one that a file has.
+    pot : float, optional
+        Explicit exposure of the whole dataset [POT], instead of what the files say.
+    signal_code : int, optional
+        Truth code of nu-e elastic scattering, where it differs from the format's.
+    weight : str
+        Branch with a weight per event; empty to count every event once.
+    sin2_theta_w : float
+        Weak mixing angle that the generator used for nu-e scattering.
+    """
+
+    name: str
+    files: dict[str, str] = field(repr=False)
+    format: str = ""
+    is_mc: bool | None = None
+    horn_current: str = ""
+    exposure: str = ""
+    pot: float | None = None
+    signal_code: int | None = None
+    weight: str = ""
+    sin2_theta_w: float = GENERATOR_SIN2_THETA_W
+
+
+Fileset = dict[str, Dataset]
+
+_OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files")}
+# Kept by coffea and others in the metadata of a dataset; ours to read past, not to refuse.
+_FOREIGN_PREFIX = "x_"
+
+
+def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
+    """Read a dataset description.
+
+    Parameters
+    ----------
+    source : str, Path or mapping
+        A TOML file, a coffea JSON file (plain or as produced by its preprocessing), a ROOT file or
+        a pattern of ROOT files (one dataset, described by what is inside), or coffea's dict.
+
+    Returns
+    -------
+    dict of str to Dataset
+        Patterns expanded, relative paths resolved against the description's folder.
+
+    Raises
+    ------
+    InputError
+        If the description or a file is missing, or a key is unknown, missing or out of range;
+        the message names file and key.
+    """
+    if isinstance(source, Mapping):
+        return _datasets(source, "fileset", Path())
+    text = str(source)
+    if text.endswith((".toml", ".json")):
+        path = Path(text)
+        return _datasets(_read(path), str(path), path.parent)
+    name = text.rsplit("/", 1)[-1].removesuffix(".root").replace("*", "") or "events"
+    return _datasets({name: {"files": [text]}}, text, Path())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the dataset description: {error.strerror}") from None
+    try:
+        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected datasets by name, found {type(content).__name__}")
+    return content
+
+
+def _datasets(content: Mapping[str, Any], where: str, folder: Path) -> Fileset:
+    if not content:
+        raise InputError(f"{where}: no dataset in it; add at least one, e.g. [nd_mc]")
+    return {name: _dataset(name, entry, where, folder) for name, entry in content.items()}
+
+
+def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
+    where = f"{where}: dataset {name!r}"
+    if not isinstance(entry, Mapping) or not entry.get("files"):
+        raise InputError(f"{where}: missing key 'files', a list of paths, patterns or URLs")
+    metadata = entry.get("metadata") or {}
+    options = {k: v for k, v in entry.items() if k not in ("files", "metadata", "form", "tree")}
+    options |= {k: v for k, v in metadata.items() if k in _OPTIONS} if metadata else {}
+    unknown = sorted(k for k in options if k not in _OPTIONS and not k.startswith(_FOREIGN_PREFIX))
+    if unknown:
+        raise InputError(f"{where}: unknown key {unknown[0]!r}; {closest(unknown[0], _OPTIONS)}")
+    files = _files(entry["files"], str(entry.get("tree", "")), where, folder)
+    dataset = Dataset(name, files, **{k: v for k, v in options.items() if k in _OPTIONS})
+    _check(dataset, where)
+    return dataset
+
+
+def _files(listed: Any, tree: str, where: str, folder: Path) -> dict[str, str]:
+    """Path to tree, with patterns expanded; coffea allows {path: tree} and {path: {...}}."""
+    if isinstance(listed, str):
+        listed = [listed]
+    trees: dict[str, Any] = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed)
+    files: dict[str, str] = {}
+    for pattern, value in trees.items():
+        named = value.get("object_path") if isinstance(value, Mapping) else value
+        for path in _expand(str(pattern), where, folder):
+            if path in files:
+                raise InputError(f"{where}: file listed twice: {path}")
+            files[path] = named or tree
+    return files
+
+
+def _expand(pattern: str, where: str, folder: Path) -> list[str]:
+    remote = "://" in pattern
+    location = pattern if remote else str(folder / pattern)
+    if not any(c in pattern for c in "*?["):
+        return [location]
+    try:
+        fs, path = fsspec.core.url_to_fs(location)
+        found = sorted(fs.glob(path))
+    except (ImportError, OSError, ValueError) as error:
+        raise InputError(f"{where}: cannot list {location}: {error}") from None
+    if not found:
+        raise InputError(f"{where}: no file matches {location}")
+    if not remote:
+        # fsspec answers with absolute paths; keep what the user wrote.
+        return sorted(str(p) for p in folder.glob(pattern)) or [str(p) for p in found]
+    return [fs.unstrip_protocol(p) for p in found]
+
+
+def _check(dataset: Dataset, where: str) -> None:
+    """Refuse values that cannot be right, naming the key."""
+    types: dict[str, tuple[type, ...]] = {
+        "format": (str,),
+        "is_mc": (bool, type(None)),
+        "horn_current": (str,),
+        "exposure": (str,),
+        "pot": (int, float, type(None)),
+        "signal_code": (int, type(None)),
+        "weight": (str,),
+        "sin2_theta_w": (float,),
+    }
+    for key, allowed in types.items():
+        value = getattr(dataset, key)
+        if not isinstance(value, allowed) or (bool not in allowed and isinstance(value, bool)):
+            expected = " or ".join(t.__name__ for t in allowed if t is not type(None))
+            raise InputError(f"{where}: {key} = {value!r}, expected {expected}")
+    if dataset.format and dataset.format not in FORMATS:
+        raise InputError(
+            f"{where}: unknown format {dataset.format!r}; {closest(dataset.format, FORMATS)}"
+        )
+    if dataset.horn_current and dataset.horn_current not in HORN_CURRENTS:
+        raise InputError(f"{where}: horn_current = {dataset.horn_current!r}, expected FHC or RHC")
+    if dataset.pot is not None and not 0.0 < dataset.pot < float("inf"):
+        raise InputError(
+            f"{where}: pot = {dataset.pot}, expected protons on target > 0; leave the key out to "
+            "take the exposure from the files"
+        )
+    if not 0.0 < dataset.sin2_theta_w < 1.0:
+        raise InputError(f"{where}: sin2_theta_w = {dataset.sin2_theta_w}, expected 0 < value < 1")

@@ -1,0 +1,190 @@
+"""Named columns: lazy fields of the events record, and the list of the canonical ones.
+
+A *canonical* column means the same in every input format. A format maps the names below to
+expressions over its own branches (``fileset/formats``); everything after that, selections,
+weights, variations, sees these names only. A column that a format lacks is absent, never invented.
+
+Columns are lazy: nothing is read until a column is used, and of a selected subset only when the
+subset is. Missing values are NaN, so that every comparison with them is false and a cut fails.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """Meaning of a canonical column.
+
+    Attributes
+    ----------
+    unit : str
+        Unit of the values; ``"1"`` for numbers without one.
+    meaning : str
+        What it is, in one phrase.
+    dtype : str
+        numpy type of the values.
+    table : bool
+        Whether each event has a list of values instead of one; the list is empty where the event
+        has none.
+    """
+
+    unit: str
+    meaning: str
+    dtype: str = "float64"
+    table: bool = False
+
+
+CANONICAL: dict[str, Canonical] = {
+    # identity
+    "run": Canonical("1", "run number", "int64"),
+    "subrun": Canonical("1", "subrun number", "int64"),
+    "event": Canonical("1", "event number", "int64"),
+    # reconstruction
+    "shower_energy": Canonical("GeV", "calorimetric energy of the leading shower"),
+    "slice_energy": Canonical("GeV", "calorimetric energy of the whole slice"),
+    "direction_x": Canonical("1", "x of the leading shower's unit direction, detector frame"),
+    "direction_y": Canonical("1", "y of the leading shower's unit direction, detector frame"),
+    "direction_z": Canonical("1", "z of the leading shower's unit direction, detector frame"),
+    "theta": Canonical("rad", "angle of the leading shower to the beam"),
+    "vertex_x": Canonical("cm", "x of the vertex, detector frame"),
+    "vertex_y": Canonical("cm", "y of the vertex, detector frame"),
+    "vertex_z": Canonical("cm", "z of the vertex, detector frame"),
+    "shower_stop_x": Canonical("cm", "x of the leading shower's end"),
+    "shower_stop_y": Canonical("cm", "y of the leading shower's end"),
+    "shower_stop_z": Canonical("cm", "z of the leading shower's end"),
+    "wall_distance": Canonical("cm", "smallest distance of any prong to the side walls"),
+    "prong_count": Canonical("1", "number of three-dimensional prongs", "int64"),
+    "longest_prong": Canonical("cm", "length of the longest prong"),
+    "plane_count": Canonical("1", "contiguous planes of the slice", "int64"),
+    "cell_count": Canonical("1", "cells hit in the slice", "int64"),
+    "shower_gap": Canonical("cm", "gap between vertex and start of the leading shower"),
+    "shower_energy_fraction": Canonical("1", "energy of the leading shower over all showers"),
+    "vertex_energy": Canonical("GeV", "energy around the vertex that is not the leading shower's"),
+    "vertex_activity": Canonical("GeV", "energy within 10 cm of the vertex"),
+    "nuone_id": Canonical("1", "nu-e elastic classifier score of the event"),
+    "epi0_id": Canonical("1", "electron against neutral pion classifier score of the event"),
+    "nue_id": Canonical("1", "electron-neutrino classifier score of the event"),
+    "electron_id": Canonical("1", "electron score of the leading prong"),
+    "electron_id_5label": Canonical("1", "electron score of the leading prong, five-label network"),
+    # truth
+    "nu_pdg": Canonical("1", "PDG code of the neutrino, 0 without truth", "int64"),
+    "true_neutrino_energy": Canonical("GeV", "neutrino energy"),
+    "true_electron_energy": Canonical("GeV", "TOTAL energy of the final-state electron"),
+    "is_cc": Canonical("1", "charged-current interaction", "bool"),
+    "mode": Canonical("1", "interaction mode of the format's generator, -1 without truth", "int64"),
+    "interaction_type": Canonical("1", "generator's interaction type, -1 without truth", "int64"),
+    "lepton_pdg": Canonical("1", "PDG code of the final-state lepton, 0 without truth", "int64"),
+    # weights
+    "generator_weight": Canonical("1", "weight of the event from the branch the dataset names"),
+    "flux_weight": Canonical("1", "central-value flux correction"),
+    "flux_universes": Canonical("1", "flux correction per universe", "float32", table=True),
+    "knob_minus2": Canonical("1", "cross-section knobs at -2 sigma", "float32", table=True),
+    "knob_minus1": Canonical("1", "cross-section knobs at -1 sigma", "float32", table=True),
+    "knob_plus1": Canonical("1", "cross-section knobs at +1 sigma", "float32", table=True),
+    "knob_plus2": Canonical("1", "cross-section knobs at +2 sigma", "float32", table=True),
+}
+
+Expression = Callable[[ak.Array], Any]
+
+
+def with_columns(
+    events: ak.Array, expressions: Mapping[str, Expression], kinds: Mapping[str, Canonical]
+) -> ak.Array:
+    """Add lazy columns to events; each may use those before it.
+
+    Parameters
+    ----------
+    events : awkward.Array of records, length n
+    expressions : mapping of str to callable
+        Column name to a function of the events that returns n values, or n lists for a table.
+    kinds : mapping of str to Canonical
+        Type of each column.
+
+    Returns
+    -------
+    awkward.Array of records, length n
+        A new array; ``events`` is left as it is.
+    """
+    for name, expression in expressions.items():
+        lazy = _lazy_table if kinds[name].table else _lazy
+        events = ak.with_field(events, lazy(events, name, expression, kinds[name].dtype), name)
+    return events
+
+
+def _lazy(events: ak.Array, name: str, expression: Expression, dtype: str) -> ak.Array:
+    """Array of ``len(events)`` values that are computed when they are first looked at."""
+
+    def compute() -> NDArray[Any]:
+        values = np.asarray(_evaluate(events, name, expression), dtype=dtype)
+        return np.broadcast_to(values, (len(events),))
+
+    form = ak.forms.NumpyForm(dtype, form_key=name)
+    return ak.from_buffers(form, len(events), {f"{name}-data": compute})
+
+
+def _lazy_table(events: ak.Array, name: str, expression: Expression, dtype: str) -> ak.Array:
+    """Array of ``len(events)`` lists that are computed when they are first looked at."""
+
+    @functools.cache
+    def compute() -> tuple[NDArray[np.int64], NDArray[Any]]:
+        table = ak.fill_none(_evaluate(events, name, expression), [], axis=0)
+        counts = ak.to_numpy(ak.num(table, axis=1))
+        content = ak.to_numpy(ak.flatten(table, axis=1)).astype(dtype, copy=False)
+        return np.concatenate([[0], np.cumsum(counts)]), content
+
+    content = ak.forms.NumpyForm(dtype, form_key=f"{name}-content")
+    form = ak.forms.ListOffsetForm("i64", content, form_key=name)
+    buffers = {
+        f"{name}-offsets": lambda: compute()[0],
+        f"{name}-content-data": lambda: compute()[1],
+    }
+    return ak.from_buffers(form, len(events), buffers)
+
+
+def _evaluate(events: ak.Array, name: str, expression: Expression) -> Any:
+    try:
+        return expression(events)
+    except (AttributeError, ak.errors.FieldNotFoundError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{describe(events)}: column {name!r} needs a branch that the file lacks: {reason}"
+        ) from error
+
+
+def describe(events: ak.Array) -> str:
+    """Where events come from, for messages: dataset, file and entries, as far as known."""
+    metadata = getattr(events, "metadata", None) or {}
+    where = f"dataset {metadata.get('dataset', '?')!r}"
+    if "filename" in metadata:
+        where += f", {metadata['filename']}"
+    if "entrystart" in metadata:
+        where += f", entries {metadata['entrystart']}-{metadata['entrystop']}"
+    return where
+
+
+def first(values: ak.Array, missing: float) -> NDArray[Any]:
+    """First element of each list, ``missing`` where the list is empty.
+
+    >>> first(ak.Array([[1.5, 2.0], []]), -1.0)
+    array([ 1.5, -1. ])
+    """
+    return ak.to_numpy(ak.fill_none(ak.firsts(values), missing))
+
+
+def not_negative(values: ak.Array) -> NDArray[np.float64]:
+    """NaN where a quantity that cannot be negative carries a negative sentinel.
+
+    >>> not_negative(np.array([0.5, -0.1]))
+    array([0.5, nan])
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return np.where(values >= 0.0, values, np.nan)

@@ -1,0 +1,23 @@
+"""The one exception that means "your input is wrong, and here is what to do"."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Input that the user can mend: a missing file, a bad key, a weight that is NaN.
+
+    The message is one line that says what, where, what was expected and what to do. The command
+    line shows it without a traceback and exits with 2; a run stops at the first one.
+    """
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """Name the neighbours of a misspelt name, for the end of an error message.
+
+    >>> closest("xenonn", ["nova_biao", "xenonnt"])
+    'closest: xenonnt'
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"closest: {', '.join(near)}" if near else f"known: {', '.join(known)}"

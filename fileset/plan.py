@@ -1,0 +1,141 @@
+"""From a fileset to the ranges of entries that a run will read, each once."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import awkward as ak
+
+from .catalog import Fileset
+from .errors import InputError, closest
+from .files import FileInfo, canonical, inspect_dataset, metadata, open_events
+
+DEFAULT_CHUNKSIZE = 250_000
+"""Entries per chunk: large enough that opening the file is cheap beside reading it."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One range of entries of one file, and all that a worker must know about it.
+
+    Attributes
+    ----------
+    dataset, path, tree, uuid : str
+    start, stop : int
+        Range of entries.
+    pot : float
+        Share of the file's exposure, by number of entries [POT].
+    metadata : dict
+        What the processor is told; plain JSON values.
+    """
+
+    dataset: str
+    path: str
+    tree: str
+    uuid: str
+    start: int
+    stop: int
+    pot: float
+    metadata: dict[str, Any]
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Identity in the ledger: dataset, file uuid, entry range."""
+        return self.dataset, self.uuid, self.start, self.stop
+
+    def open(self) -> ak.Array:
+        """Open the chunk as coffea events; see :func:`fileset.files.open_events`."""
+        return open_events(
+            self.path, self.tree, self.start, self.stop, {**self.metadata, "fileuuid": self.uuid}
+        )
+
+
+def make_plan(
+    fileset: Fileset, *, chunksize: int = DEFAULT_CHUNKSIZE, max_chunks: int | None = None
+) -> list[Chunk]:
+    """Cut every file of a fileset into chunks.
+
+    Parameters
+    ----------
+    fileset : dict of str to Dataset
+    chunksize : int
+        Largest number of entries per chunk; ranges end on the file's own boundaries where it has
+        some within reach.
+    max_chunks : int, optional
+        Stop after this many chunks of each dataset; its exposure is that of these chunks.
+
+    Returns
+    -------
+    list of Chunk
+        In a fixed order: datasets, files and entries as described.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used, or a number is not positive.
+    """
+    if chunksize < 1 or (max_chunks is not None and max_chunks < 1):
+        raise InputError(f"chunksize {chunksize} and max_chunks {max_chunks} must be positive")
+    plan: list[Chunk] = []
+    for dataset in fileset.values():
+        chunks = (
+            Chunk(
+                dataset.name,
+                info.path,
+                info.tree,
+                info.uuid,
+                start,
+                stop,
+                info.pot * (stop - start) / info.entries,
+                metadata(dataset, info),
+            )
+            for info in inspect_dataset(dataset)
+            for start, stop in _ranges(info, chunksize)
+        )
+        plan.extend(itertools.islice(chunks, max_chunks))
+    return plan
+
+
+def open_chunk(
+    fileset: Fileset, dataset: str, chunk: int = 0, *, chunksize: int = DEFAULT_CHUNKSIZE
+) -> ak.Array:
+    """Open one chunk of a dataset, with its canonical columns, as a run would.
+
+    Parameters
+    ----------
+    fileset : dict of str to Dataset
+        From :func:`fileset.load_fileset`.
+    dataset : str
+        Name of the dataset.
+    chunk : int
+        Number of the chunk in the dataset.
+    chunksize : int
+        As in :func:`make_plan`.
+
+    Returns
+    -------
+    coffea NanoEvents
+        Nested records of the format and lazy canonical columns; nothing is read yet.
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset or chunk.
+    """
+    if dataset not in fileset:
+        raise InputError(f"no dataset {dataset!r} in the fileset; {closest(dataset, fileset)}")
+    plan = make_plan({dataset: fileset[dataset]}, chunksize=chunksize)
+    if not 0 <= chunk < len(plan):
+        raise InputError(f"dataset {dataset!r} has chunks 0 to {len(plan) - 1}, asked for {chunk}")
+    return canonical(plan[chunk].open())
+
+
+def _ranges(info: FileInfo, chunksize: int) -> Iterator[tuple[int, int]]:
+    """Entry ranges of a file; cutting inside a basket would decompress it twice."""
+    start = 0
+    while start < info.entries:
+        limit = min(start + chunksize, info.entries)
+        stop = max((b for b in info.boundaries if start < b <= limit), default=limit)
+        yield start, stop
+        start = stop

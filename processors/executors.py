@@ -1,0 +1,95 @@
+"""Where chunks are processed: in this process, in a loky pool, or on a dask cluster.
+
+All three are ``concurrent.futures`` executors. They differ in where a chunk runs, in nothing else:
+planning, accounting and the order of the sum are :mod:`processors.run`'s.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from fileset.errors import InputError, closest
+
+
+class InProcess(Executor):
+    """Executor that runs a task when it is submitted, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run the task now and return its finished future."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextlib.contextmanager
+def _iterative(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    yield InProcess()
+
+
+@contextlib.contextmanager
+def _futures(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    import loky
+
+    # Reusable: a second run in the same session finds warm workers.
+    yield loky.get_reusable_executor(max_workers=workers, timeout=600)
+
+
+@contextlib.contextmanager
+def _dask(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    import distributed
+
+    with contextlib.ExitStack() as stack:
+        if scheduler is None:
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            )
+            client = distributed.Client(stack.enter_context(cluster))
+        else:
+            try:
+                client = distributed.Client(scheduler, timeout="10s")
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f"no dask scheduler answers at {scheduler}: {error}; start one with "
+                    "'dask scheduler' or leave --scheduler out"
+                ) from None
+        # Not pure: with pure keys dask answers an identical task from an earlier run's results.
+        yield stack.enter_context(client).get_executor(pure=False, retries=2)
+
+
+EXECUTORS = {"iterative": _iterative, "futures": _futures, "dask": _dask}
+"""Name to a context manager of (workers, scheduler) that yields an executor."""
+
+
+def open_executor(
+    name: str, *, workers: int | None = None, scheduler: str | None = None
+) -> contextlib.AbstractContextManager[Executor]:
+    """Start, or connect to, the place where chunks are processed.
+
+    Parameters
+    ----------
+    name : str
+        Key of :data:`EXECUTORS`.
+    workers : int, optional
+        Processes to start; the number of cores by default. Not used with ``scheduler``.
+    scheduler : str, optional
+        Address of a running dask scheduler.
+
+    Returns
+    -------
+    context manager of concurrent.futures.Executor
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or a scheduler that does not answer.
+    """
+    if name not in EXECUTORS:
+        raise InputError(f"no executor {name!r}; {closest(name, EXECUTORS)}")
+    if scheduler is not None and name != "dask":
+        raise InputError(f"--scheduler needs the dask executor, not {name!r}")
+    return EXECUTORS[name](workers or os.cpu_count() or 1, scheduler)

@@ -1,0 +1,199 @@
+"""The analysis: events to histograms, one chunk at a time."""
+
+import functools
+import operator
+from typing import Any
+
+import awkward as ak
+import hist
+import numpy as np
+from numpy.typing import NDArray
+
+from fileset.coffea_api import ProcessorABC
+from fileset.files import canonical
+
+from .categories import AXIS, MAGNETIC, SIGNAL, categorise
+from .columns import add_columns
+from .fill import HISTOGRAMS, Entries, empty, fill
+from .kernels import RADIATIVE_SCHEMES
+from .reweight import magnetic_ratio, nominal_weights, radiative_weight
+from .selections import find_selection, select
+from .variations import NOMINAL, Variation, factors, find_variations
+
+Masks = dict[str, NDArray[np.bool_]]
+
+
+class NuoneProcessor(ProcessorABC):
+    """Fill recoil energy, T theta^2 and E theta^2 of selected events, per category and variation.
+
+    Parameters
+    ----------
+    selection : str
+        Name in :data:`processors.selections.SELECTIONS`; ``"a+b"`` applies both.
+    variations : str, optional
+        Comma-separated names; all registered ones by default, ``"none"`` for the nominal alone.
+    radiative : str
+        Radiative scheme applied to the SM signal; ``"none"`` leaves the generator as it is.
+
+    Notes
+    -----
+    Runs unchanged under coffea's ``Runner``: no state, no files, everything that it must know of a
+    dataset comes from ``events.metadata``.
+    """
+
+    def __init__(
+        self,
+        selection: str = "event_cvn",
+        variations: str | None = None,
+        radiative: str = "none",
+    ) -> None:
+        find_selection(selection)
+        find_variations(variations)
+        if radiative not in RADIATIVE_SCHEMES:
+            raise ValueError(
+                f"no radiative scheme {radiative!r}; known: {', '.join(RADIATIVE_SCHEMES)}"
+            )
+        self.selection = selection
+        self.variations = variations
+        self.radiative = radiative
+
+    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+        """Turn one chunk into histograms.
+
+        Parameters
+        ----------
+        events : coffea NanoEvents
+            As opened by :mod:`fileset`, or by coffea with the schema of the format.
+
+        Returns
+        -------
+        dict
+            Dataset name to additive results: the histograms of
+            :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields and the chunk's ledger key.
+        """
+        events = canonical(events)
+        nominal = add_columns(events)
+        passed = select(nominal, find_selection(self.selection))
+        entries = self.entries(nominal)
+        output = cut_flow(entries, passed)
+        output |= self.histograms(events, entries, passed)
+        metadata = events.metadata
+        key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
+        return {metadata["dataset"]: output | {"ledger": [key]}}
+
+    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
+        """Return the sum as it is."""
+        return accumulator
+
+    def entries(self, events: ak.Array) -> Entries:
+        """Weigh events; a signal event enters as SM and, with its ratio, as magnetic template."""
+        category = categorise(events)
+        weight = nominal_weights(events)
+        row = np.arange(len(events))
+        signal = category == AXIS.index(SIGNAL)
+        if not signal.any():
+            return Entries(events, row, category, weight)
+        truth = events[signal]
+        magnetic = weight[signal] * magnetic_ratio(truth)
+        weight[signal] *= radiative_weight(truth, self.radiative)
+        return Entries(
+            events,
+            np.concatenate([row, row[signal]]),
+            np.concatenate([category, np.full(len(truth), AXIS.index(MAGNETIC))]),
+            np.concatenate([weight, magnetic]),
+        )
+
+    def histograms(self, events: ak.Array, entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
+        """Fill every histogram for the nominal and every variation that the events can have."""
+        metadata = events.metadata
+        variations = self.available(entries.events)
+        labels = [NOMINAL, *(lb for v in variations for lb in v.labels(metadata))]
+        filled = {name: empty(histogram, labels) for name, histogram in HISTOGRAMS.items()}
+        weights = [v for v in variations if not v.shift]
+        for name, target in filled.items():
+            kept = entries.subset(everything(passed, HISTOGRAMS[name].without))
+            table = [np.ones((len(kept.events), 1)), *(factors(kept.events, v) for v in weights)]
+            fill(target, kept, np.hstack(table), 0)
+        for variation in (v for v in variations if v.shift):
+            for label, columns in zip(
+                variation.labels(metadata), variation.function(entries.events), strict=True
+            ):
+                self._fill_shifted(filled, events, columns, labels.index(label))
+        return filled
+
+    def available(self, events: ak.Array) -> list[Variation]:
+        """Variations whose columns the events have, weights before shifts; none for data."""
+        if not events.metadata["is_mc"]:
+            return []
+        fields = set(events.fields)
+        found = [v for v in find_variations(self.variations) if fields.issuperset(v.uses)]
+        return sorted(found, key=lambda v: v.shift)
+
+    def _fill_shifted(
+        self,
+        filled: dict[str, hist.Hist],
+        events: ak.Array,
+        columns: dict[str, ak.Array],
+        position: int,
+    ) -> None:
+        for name, values in columns.items():
+            events = ak.with_field(events, values, name)
+        shifted = add_columns(events)
+        passed = select(shifted, find_selection(self.selection))
+        entries = self.entries(shifted)
+        for name, target in filled.items():
+            kept = entries.subset(everything(passed, HISTOGRAMS[name].without))
+            fill(target, kept, np.ones((len(kept.events), 1)), position)
+
+
+def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_]:
+    """Events that pass all cuts but those left out."""
+    masks = [mask for name, mask in passed.items() if name not in without]
+    return functools.reduce(operator.and_, masks, np.ones_like(next(iter(passed.values()))))
+
+
+def cut_flow(entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
+    """Yields after each cut, in order, and with each cut left out.
+
+    Parameters
+    ----------
+    entries : Entries
+        All events of a chunk.
+    passed : dict of str to ndarray of bool
+        One mask per cut.
+
+    Returns
+    -------
+    dict of str to hist.Hist
+        Axes category and cut: ``cutflow`` (weighted, cumulative, ``all`` first),
+        ``cutflow_events`` (raw counts) and ``nminusone`` (weighted, all cuts but this one).
+    """
+    cumulative = {"all": np.ones(len(entries.events), dtype=bool)}
+    for name, mask in passed.items():
+        cumulative[name] = cumulative[list(cumulative)[-1]] & mask
+    left_out = {name: everything(passed, (name,)) for name in passed}
+    return {
+        "cutflow": _yields(entries, cumulative, hist.storage.Weight()),
+        "cutflow_events": _yields(entries, cumulative, hist.storage.Int64()),
+        "nminusone": _yields(entries, left_out, hist.storage.Weight()),
+    }
+
+
+def _yields(entries: Entries, masks: Masks, storage: hist.storage.Storage) -> hist.Hist:
+    result = hist.Hist(
+        hist.axis.StrCategory(AXIS, name="category"),
+        hist.axis.StrCategory(list(masks), name="cut"),
+        storage=storage,
+    )
+    weighted = isinstance(storage, hist.storage.Weight)
+    for position, mask in enumerate(masks.values()):
+        keep = mask[entries.row]
+        weight = entries.weight[keep] if weighted else np.ones(np.count_nonzero(keep))
+        sums = np.bincount(entries.category[keep], weight, len(AXIS))
+        view = result.view()[:, position]
+        if weighted:
+            view["value"] = sums
+            view["variance"] = np.bincount(entries.category[keep], weight**2, len(AXIS))
+        else:
+            view[...] = sums.astype(np.int64)
+    return result

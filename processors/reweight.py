@@ -1,0 +1,108 @@
+"""Event weights: the nominal one, and the basis from which every hypothesis is made.
+
+The rate of a hypothesis is ``SM + mu_nu**2 * unit template``. The unit template is the signal
+weighted by the ratio of the magnetic cross-section at one Bohr magneton to the SM one; no value of
+the moment appears before the limit.
+"""
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from fileset.columns import describe
+from fileset.errors import InputError
+
+from . import kernels
+
+
+def nominal_weights(events: ak.Array) -> NDArray[np.float64]:
+    """Weight of each event before any hypothesis.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Constant weight of the file, times the branch that the dataset names, times the
+        central-value flux weight; those that a format does not provide are 1. Data have weight 1.
+
+    Raises
+    ------
+    InputError
+        If a weight is not finite, or all the weights of a branch are zero.
+    """
+    weights = np.full(len(events), events.metadata.get("event_weight", 1.0))
+    if not events.metadata["is_mc"]:
+        return np.ones(len(events))
+    for name in ("generator_weight", "flux_weight"):
+        if name in events.fields:
+            values = ak.to_numpy(events[name])
+            check_finite(events, name, values)
+            if len(values) and not values.any():
+                raise InputError(
+                    f"{describe(events)}: {name!r} is 0 in all {len(values)} events; remove "
+                    "'weight' from the dataset to count every event once"
+                )
+            weights = weights * values
+    return weights
+
+
+def magnetic_ratio(events: ak.Array) -> NDArray[np.float64]:
+    """Magnetic over SM cross-section of each nu-e event, at a moment of one Bohr magneton.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+        nu-e elastic scattering with truth.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Multiply by ``mu_nu**2``, mu_nu in Bohr magnetons. The weak mixing angle is the
+        generator's, so that the ratio cancels the cross-section that the events were made with.
+    """
+    ratio = kernels.magnetic_over_sm(*_truth(events), events.metadata["sin2_theta_w"])
+    check_finite(events, "magnetic weight", ratio)
+    return ratio
+
+
+def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
+    """Radiative correction of the SM cross-section of each nu-e event.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+    scheme : str
+        See :func:`processors.kernels.radiative_ratio`; ``"none"`` for a generator at tree level
+        left as it is.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    ratio = np.broadcast_to(kernels.radiative_ratio(*_truth(events), scheme), (len(events),))
+    check_finite(events, f"radiative weight {scheme!r}", ratio)
+    return ratio
+
+
+def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> None:
+    """Refuse a weight that is NaN or infinite: it would poison a histogram without a word.
+
+    Raises
+    ------
+    InputError
+        Names the weight and how many events have it.
+    """
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        raise InputError(
+            f"{describe(events)}: {name!r} is not finite in {bad} of {values.size} values; mend "
+            "the file or leave it out of the dataset"
+        )
+
+
+def _truth(events: ak.Array) -> tuple[NDArray[np.float64], ...]:
+    names = ("true_recoil_energy", "true_neutrino_energy", "nu_pdg")
+    return tuple(ak.to_numpy(events[name]) for name in names)

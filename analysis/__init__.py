@@ -1,0 +1,1 @@
+"""Histograms and published rows to numbers and pictures: limits, experiments, report."""

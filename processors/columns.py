@@ -66,6 +66,15 @@ def add_columns(events: ak.Array) -> ak.Array:
     return with_columns(events, expressions, {name: kind for name, (_, _, kind) in DERIVED.items()})
 
 
+def provided(format_name: str) -> set[str]:
+    """Columns that events of a format have, canonical and derived."""
+    columns = set(FORMATS[format_name].columns)
+    for name, (_, uses, _) in DERIVED.items():
+        if columns.issuperset(uses):
+            columns.add(name)
+    return columns
+
+
 def _values(events: ak.Array, *names: str) -> tuple[NDArray[np.float64], ...]:
     return tuple(ak.to_numpy(events[name]) for name in names)
 

@@ -43,7 +43,7 @@ class NuoneProcessor(ProcessorABC):
 
     def __init__(
         self,
-        selection: str = "event_cvn",
+        selection: str = "note_window",
         variations: str | None = None,
         radiative: str = "none",
     ) -> None:

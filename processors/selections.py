@@ -72,8 +72,8 @@ SELECTIONS: dict[str, Selection] = {
     "note_window": NOTE_WINDOW,
 }
 
-SELECTION = EVENT_CVN
-"""The default selection."""
+SELECTION = NOTE_WINDOW
+"""The default: the technical note's window, which needs nothing but an energy and an angle."""
 
 
 def find_selection(name: str) -> Selection:

@@ -18,6 +18,8 @@ from fileset.columns import describe
 from fileset.errors import InputError, closest
 from fileset.formats import FORMATS
 
+from .columns import provided
+
 NOMINAL = "nominal"
 
 Metadata = Mapping[str, Any]
@@ -90,6 +92,13 @@ def find_variations(names: str | None) -> list[Variation]:
         if name not in VARIATIONS:
             raise InputError(f"no variation {name!r}; {closest(name, VARIATIONS)}")
     return [VARIATIONS[name] for name in wanted]
+
+
+def unavailable(names: str | None, format_name: str) -> dict[str, list[str]]:
+    """Variations that events of a format cannot have, with the columns that they lack."""
+    columns = provided(format_name)
+    lacking = {v.name: sorted(set(v.uses) - columns) for v in find_variations(names)}
+    return {name: missing for name, missing in lacking.items() if missing}
 
 
 def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:

@@ -57,6 +57,8 @@ class Format:
         Unit vector of the beam in the frame of ``direction_x, _y, _z``.
     knobs : tuple of str
         Names of the cross-section knobs, in the order of the ``knob_*`` tables.
+    notes : tuple of str
+        What a user of this format must know; shown whenever it is read.
     """
 
     name: str
@@ -69,3 +71,4 @@ class Format:
     universes: Callable[[uproot.TTree], int] = lambda tree: 0
     beam_direction: tuple[float, float, float] | None = None
     knobs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -56,4 +56,10 @@ DUNE_FD_CAF = Format(
     },
     exposure_sources={"norm": _norm},
     is_mc=lambda tree: True,
+    notes=(
+        "branch 'weight' is not used (it is 0 in every event of the released file); a dataset that "
+        "sets weight = \"weight\" uses it",
+        "every event carries the weight in the first bin of 'norm'; the second bin is the POT",
+        "knob arrays 'wgt_*' are readable as events.wgt_<knob> but not yet variations",
+    ),
 )

@@ -155,6 +155,7 @@ NOVA_CAF = Format(
         "vertex_activity": lambda e: ak.fill_none(_elastic(e).prong3dvertexenergyvolume10, np.nan),
         "nuone_id": lambda e: e.sel.nuone.nuoneid,
         "epi0_id": lambda e: e.sel.nuone.epi0nuoneid,
+        "nue_id": lambda e: e.sel.nueid.nueid,
         "electron_id": _prong("cvnpart", "electronid"),
         "electron_id_5label": _prong("spprongcvnpart5label", "electronid"),
         "nu_pdg": _truth(0, "pdg"),

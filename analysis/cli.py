@@ -1,0 +1,436 @@
+"""The command line: verbs in the order of the flow.
+
+Results go to stdout, progress and logs to stderr. Exit code 2 with one line: the input is wrong.
+Exit code 1: the work is incomplete, and the message says what is missing.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fileset import Chunk
+    from processors.templates import Templates
+
+    from .tables import Table
+
+PACKAGES = ("fileset", "processors", "analysis")
+
+
+class ShadowedPackageError(ImportError):
+    """One of our package names belongs to somebody else here."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with a status."""
+    try:
+        check_packages()
+        arguments = parser().parse_args(argv)
+        logging.basicConfig(level="DEBUG" if arguments.verbose else "WARNING", stream=sys.stderr)
+        status = arguments.command(arguments)
+    except KeyboardInterrupt:
+        sys.exit(_fail("interrupted; nothing was written, run the command again", 1))
+    except BrokenPipeError:
+        sys.exit(0)
+    # InputError and its relatives from libraries: the input is wrong, the line says how.
+    except (ValueError, FileExistsError, ShadowedPackageError) as error:
+        if "-v" in sys.argv or "--verbose" in sys.argv:
+            raise
+        sys.exit(_fail(" ".join(str(error).split()), 2))
+    sys.exit(status or 0)
+
+
+def check_packages() -> None:
+    """Refuse to run with somebody else's ``processors``: the three names are generic.
+
+    Raises
+    ------
+    ShadowedPackageError
+        If a package does not lie beside this one.
+    """
+    home = Path(__file__).resolve().parents[1]
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        found = Path(spec.origin).resolve().parent if spec and spec.origin else None
+        if found != home / name:
+            raise ShadowedPackageError(
+                f"'import {name}' gives {found}, expected {home / name}; install nudipole in a "
+                "virtual environment of its own"
+            )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line of all verbs."""
+    top = argparse.ArgumentParser(
+        prog="nudipole",
+        description="Neutrino magnetic moment from neutrino-electron scattering.",
+        epilog="example: nudipole demo",
+    )
+    top.add_argument("-v", "--verbose", action="store_true", help="log details, show tracebacks")
+    verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    verb = _verb(verbs, demo, "the whole job on a simulated near detector", "demo --out demo")
+    verb.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
+    verb.add_argument("--events", type=int, default=300_000, help="simulated slices")
+    verb.add_argument("--seed", type=int, default=1)
+    _execution_options(verb)
+    _limit_options(verb)
+
+    verb = _verb(verbs, simulate, "write toy CAF files", "simulate --sample nuone --out sim")
+    verb.add_argument("--out", type=Path, required=True, help="folder for the files")
+    size = verb.add_mutually_exclusive_group(required=True)
+    size.add_argument("--events", type=int, help="number of slices")
+    size.add_argument("--pot", type=float, help="exposure; the number of slices is Poisson")
+    verb.add_argument("--seed", type=int, default=1)
+    verb.add_argument("--files", type=int, default=1)
+    verb.add_argument("--sample", default="nd", help="nuone, background, nd or data")
+    verb.add_argument("--mu-nu", type=float, default=0.0, help="magnetic moment [mu_B]")
+    verb.add_argument("--horn-current", default="FHC", help="FHC or RHC")
+    verb.add_argument("--overwrite", action="store_true", help="replace the sample if it is there")
+
+    verb = _verb(verbs, files, "what would be read", "files nova_nd.toml")
+    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
+    _json_option(verb)
+
+    verb = _verb(verbs, process, "events to templates", "process nova_nd.toml -o templates.zip")
+    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
+    verb.add_argument("-o", "--output", type=Path, required=True, help="templates file to write")
+    verb.add_argument(
+        "--selection",
+        default="note_window",
+        help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
+    )
+    verb.add_argument("--variations", help="comma-separated names, or 'none'; default: all")
+    verb.add_argument("--radiative", default="none", help="none or sarantakos, for the SM signal")
+    verb.add_argument(
+        "--allow-missing",
+        action="store_true",
+        help="write the result without the chunks that failed, at the exposure of the others",
+    )
+    _execution_options(verb)
+
+    verb = _verb(verbs, show, "cut flow, yields and ledger of templates", "show templates.zip")
+    verb.add_argument("templates", type=Path)
+    _pot_option(verb)
+    _json_option(verb)
+
+    verb = _verb(verbs, limit, "a limit from templates or an experiment", "limit nova_biao")
+    verb.add_argument("source", help="templates file, or a published experiment such as nova_biao")
+    verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
+    _pot_option(verb)
+    _limit_options(verb)
+    _json_option(verb)
+
+    verb = _verb(verbs, report, "self-contained HTML page and figures", "report t.zip --out page")
+    verb.add_argument("templates", type=Path)
+    verb.add_argument("--out", type=Path, required=True, help="folder to write")
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    _pot_option(verb)
+    return top
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Simulate, process, set a limit, write figures and a page."""
+    from .demo import DATA_POT, make_events, process_events
+
+    with _progress("simulating", None):
+        fileset = make_events(arguments.out, arguments.events, arguments.seed)
+    with _chunk_progress() as (planned, progress):
+        templates = process_events(
+            fileset, _execution(arguments), planned=planned, progress=progress
+        )
+    if _incomplete(templates):
+        return 1
+    path = arguments.out / "templates.zip"
+    templates.save(path)
+    page = _report(templates, arguments.out, arguments.cl, None)
+    _print_templates(templates, DATA_POT)
+    _print_limit(templates, arguments)
+    print(f"templates: {path}\nreport: {page}")
+    return 0
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Write toy files and say which."""
+    from fileset.simulate import simulate
+
+    with _progress("simulating", None):
+        paths = simulate(
+            arguments.out,
+            events=arguments.events,
+            pot=arguments.pot,
+            seed=arguments.seed,
+            files=arguments.files,
+            sample=arguments.sample,
+            mu_nu=arguments.mu_nu,
+            horn_current=arguments.horn_current,
+            overwrite=arguments.overwrite,
+        )
+    print(*paths, sep="\n")
+    return 0
+
+
+def files(arguments: argparse.Namespace) -> int:
+    """Look into every file of a fileset."""
+    from fileset import load_fileset
+    from fileset.files import inspect_dataset
+
+    from .tables import encode, files_table
+
+    fileset = load_fileset(arguments.fileset)
+    infos = {name: inspect_dataset(dataset) for name, dataset in fileset.items()}
+    if arguments.json:
+        print(encode(infos))
+    else:
+        _print_table(files_table(fileset, infos))
+    return 0
+
+
+def process(arguments: argparse.Namespace) -> int:
+    """Process a fileset and save the templates."""
+    from fileset import load_fileset
+    from processors import NuoneProcessor
+    from processors.pipeline import process_fileset
+
+    if not arguments.output.parent.is_dir():
+        raise ValueError(f"{arguments.output}: no such folder {arguments.output.parent}; make it")
+    processor = NuoneProcessor(arguments.selection, arguments.variations, arguments.radiative)
+    with _chunk_progress() as (planned, progress):
+        templates = process_fileset(
+            load_fileset(arguments.fileset),
+            processor,
+            _execution(arguments),
+            planned=planned,
+            progress=progress,
+        )
+    if _incomplete(templates) and not arguments.allow_missing:
+        return 1
+    templates.save(arguments.output)
+    _print_templates(templates, None)
+    print(f"templates: {arguments.output}")
+    return 0
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print what is in a templates file."""
+    from processors.templates import Templates
+
+    from .tables import encode
+
+    templates = Templates.load(arguments.templates)
+    if arguments.json:
+        cutflow = templates.histograms["cutflow_events"]
+        content = {
+            "provenance": templates.provenance,
+            "datasets": templates.datasets,
+            "pot": {name: templates.ledger.pot(name) for name in templates.datasets},
+            "missing": [row.path for row in templates.ledger.missing],
+            "variations": templates.variations,
+            "cuts": list(cutflow.axes["cut"]),
+            "cutflow_events": {
+                dataset: {c: cutflow[dataset, c, :].values().tolist() for c in cutflow.axes[1]}
+                for dataset in cutflow.axes["dataset"]
+            },
+        }
+        print(encode(content))
+        return 0
+    _print_templates(templates, arguments.pot or templates.data_pot or None)
+    return 0
+
+
+def limit(arguments: argparse.Namespace) -> int:
+    """Print a limit with its convention."""
+    if arguments.source.endswith(".zip"):
+        from processors.templates import Templates
+
+        return _print_limit(Templates.load(arguments.source), arguments)
+    from .experiments import recompute, recompute_all
+    from .tables import encode, recomputed_table
+
+    options: dict[str, Any] = {
+        "confidence_level": arguments.cl,
+        "nue_fraction": arguments.nue_fraction,
+    }
+    if arguments.method == "all":
+        limits = list(recompute_all(arguments.source, **options).values())
+    else:
+        limits = [recompute(arguments.source, method=arguments.method, **options)]
+    if arguments.json:
+        print(encode(limits))
+        return 0
+    first = limits[0]
+    print(f"{first.source}\n{100 * first.confidence_level:g} % C.L., {first.exposure:.4g} POT, ")
+    print(
+        f"{first.yield_per_mu2:.3f} signal events per (1e-9 mu_B)^2 with nu-e fraction "
+        f"{first.nue_fraction:g} of the expectation"
+    )
+    _print_table(recomputed_table(limits))
+    print(first.notes.strip())
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the HTML page and its figures."""
+    from processors.templates import Templates
+
+    templates = Templates.load(arguments.templates)
+    print(_report(templates, arguments.out, arguments.cl, arguments.pot))
+    return 0
+
+
+def _verb(verbs: Any, command: Any, text: str, example: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        command.__name__,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=f"example: nudipole {example}",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    verb.set_defaults(command=command)
+    return verb
+
+
+def _execution_options(verb: argparse.ArgumentParser) -> None:
+    from fileset.plan import DEFAULT_CHUNKSIZE
+
+    verb.add_argument("--executor", default="iterative", help="iterative, futures (loky) or dask")
+    verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
+    verb.add_argument("--workers", type=int, help="processes; default: one per core")
+    verb.add_argument("--scheduler", help="address of a running dask scheduler, tcp://host:8786")
+    verb.add_argument("--chunksize", type=int, default=DEFAULT_CHUNKSIZE, help="entries per chunk")
+    verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
+
+
+def _limit_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--method",
+        default="all",
+        help="fc, classical, cls, bayes_s, bayes_mu, profile_one_sided, profile_two_sided or all",
+    )
+
+
+def _pot_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--pot", type=float, help="exposure [POT] for templates without data")
+
+
+def _json_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--json", action="store_true", help="machine-readable output")
+
+
+def _execution(arguments: argparse.Namespace) -> Any:
+    from processors.pipeline import Execution
+
+    return Execution(
+        executor=arguments.executor,
+        engine=arguments.engine,
+        workers=arguments.workers,
+        scheduler=arguments.scheduler,
+        chunksize=arguments.chunksize,
+        max_chunks=arguments.max_chunks,
+    )
+
+
+@contextlib.contextmanager
+def _progress(text: str, total: int | None) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield bar, bar.add_task(text, total=total)
+
+
+@contextlib.contextmanager
+def _chunk_progress() -> Iterator[tuple[Any, Any]]:
+    with _progress("processing", None) as (bar, task):
+
+        def planned(plan: "Sequence[Chunk]") -> None:
+            bar.update(task, total=len(plan))
+
+        def progress(chunk: "Chunk") -> None:
+            bar.update(task, advance=1, description=f"processing {chunk.dataset}")
+
+        yield planned, progress
+
+
+def _incomplete(templates: "Templates") -> bool:
+    """Say what is missing, if anything is."""
+    missing = templates.ledger.missing
+    for row in missing:
+        print(
+            f"missing: dataset {row.dataset!r}, {row.path}, entries {row.start}-{row.stop}: "
+            f"{row.missing}",
+            file=sys.stderr,
+        )
+    if missing:
+        _fail(
+            f"{len(missing)} of {len(templates.ledger.rows)} chunks are missing; mend or remove "
+            "the files and run again, or accept their loss with 'process --allow-missing'",
+            1,
+        )
+    return bool(missing)
+
+
+def _report(templates: "Templates", out: Path, cl: float, pot: float | None) -> Path:
+    from .report import write_report
+
+    return write_report(templates, out, confidence_level=cl, pot=pot)
+
+
+def _print_templates(templates: "Templates", pot: float | None) -> None:
+    from .tables import cutflow_table, ledger_table, notes, yields_table
+
+    for dataset in templates.datasets:
+        _print_table(cutflow_table(templates, dataset))
+    _print_table(ledger_table(templates))
+    if pot and templates.simulated:
+        _print_table(yields_table(templates, pot))
+    for note in notes(templates):
+        print(f"note: {note}")
+
+
+def _print_limit(templates: "Templates", arguments: argparse.Namespace) -> int:
+    from .limit.template_count import moment_limits, template_count
+    from .tables import count_sentence, encode, headline, limits_table
+
+    count = template_count(templates, getattr(arguments, "pot", None))
+    limits = moment_limits(count, cl=arguments.cl, method=arguments.method)
+    if getattr(arguments, "json", False):
+        print(encode({"count": count, "limits": limits}))
+        return 0
+    if len(limits) > 1:
+        _print_table(limits_table(limits.values()))
+    print(count_sentence(count))
+    print(headline(next(iter(limits.values()))))
+    return 0
+
+
+def _print_table(table: "Table") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    # Wide when not on a terminal: a pipe must not cut names and paths.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    drawn = RichTable(
+        *table.columns, title=table.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+    )
+    for row in table.rows:
+        drawn.add_row(*row)
+    console.print(drawn, markup=False)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"nudipole: {message}", file=sys.stderr)
+    return status

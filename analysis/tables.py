@@ -1,0 +1,189 @@
+"""Rows of the tables that people read: plain values out of results, ready to print or to encode."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+from fileset.catalog import Fileset
+from fileset.files import FileInfo
+from fileset.formats import FORMATS
+from processors.categories import AXIS, DATA, MAGNETIC
+from processors.templates import Templates
+from processors.variations import unavailable
+
+from .experiments import Limit
+from .limit.template_count import MomentLimit, TemplateCount
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, column names and rows of text."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def files_table(fileset: Fileset, infos: Mapping[str, Sequence[FileInfo]]) -> Table:
+    """What would be read: one row per file."""
+    rows = [
+        (
+            name,
+            info.path,
+            info.format,
+            "MC" if info.is_mc else "data",
+            fileset[name].horn_current or "unknown",
+            f"{info.entries}",
+            f"{info.pot:.4g} ({info.exposure_source})",
+            f"{info.event_weight:.4g}",
+            f"{info.size / 1e6:.1f}",
+        )
+        for name, files in infos.items()
+        for info in files
+    ]
+    columns = (
+        *("dataset", "file", "format", "kind", "horn", "entries"),
+        *("POT (source)", "event weight", "MB"),
+    )
+    return Table("files", columns, rows)
+
+
+def ledger_table(templates: Templates) -> Table:
+    """Exposure of each dataset that is in the sum."""
+    ledger = templates.ledger
+    rows = [
+        (
+            name,
+            "MC" if metadata["is_mc"] else "data",
+            metadata["format"],
+            f"{sum(r.dataset == name and not r.missing for r in ledger.rows)}",
+            f"{sum(r.dataset == name and bool(r.missing) for r in ledger.rows)}",
+            f"{ledger.entries(name)}",
+            f"{ledger.pot(name):.4g}",
+        )
+        for name, metadata in templates.datasets.items()
+    ]
+    columns = ("dataset", "kind", "format", "chunks", "missing", "entries", "POT")
+    return Table("ledger", columns, rows)
+
+
+def notes(templates: Templates) -> list[str]:
+    """What a reader of the tables must know: peculiarities of formats, variations not made."""
+    lines = []
+    for name, metadata in templates.datasets.items():
+        layout = metadata["format"]
+        lines += [f"{name} ({layout}): {text}" for text in FORMATS[layout].notes]
+        if not metadata["is_mc"]:
+            continue
+        wanted = templates.provenance["variations"]
+        lacking = unavailable(None if wanted == "all" else wanted, layout)
+        lines += [
+            f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"
+            for variation, columns in lacking.items()
+        ]
+    return lines
+
+
+def cutflow_table(templates: Templates, dataset: str) -> Table:
+    """Events of one dataset after each cut, by category; raw counts, then weighted in total."""
+    raw = templates.histograms["cutflow_events"][dataset, ...]
+    weighted = templates.cutflow[dataset, ...].view()["value"]
+    others = [i for i, name in enumerate(AXIS) if name != MAGNETIC]
+    present = [i for i in others if raw.view()[i].any()]
+    rows = [
+        (
+            cut,
+            *(f"{raw.view()[i, c]:d}" for i in present),
+            f"{raw.view()[others, c].sum():d}",
+            f"{weighted[others, c].sum():.5g}",
+        )
+        for c, cut in enumerate(raw.axes["cut"])
+    ]
+    columns = ("cut", *(AXIS[i] for i in present), "all events", "weighted")
+    return Table(f"cut flow of {dataset!r}, events as simulated or recorded", columns, rows)
+
+
+def yields_table(templates: Templates, pot: float) -> Table:
+    """Selected events by category at one exposure, with statistical uncertainty."""
+    prediction = templates.prediction(pot)[:, "nominal", ...]
+    view = prediction.view(flow=True)[: len(AXIS)]
+    sums = {
+        name: (view["value"][i].sum(), view["variance"][i].sum() ** 0.5)
+        for i, name in enumerate(AXIS)
+        if name not in (MAGNETIC, DATA)
+    }
+    rows = [(name, f"{value:.4g}", f"{error:.2g}") for name, (value, error) in sums.items()]
+    magnetic = view["value"][AXIS.index(MAGNETIC)].sum()
+    rows.append(("magnetic, per (1e-9 mu_B)^2", f"{magnetic * 1e-18:.4g}", ""))
+    data = templates.data()
+    if data is not None:
+        rows.append((DATA, f"{data.sum(flow=True).value:.0f}", ""))
+    return Table(f"selected events at {pot:.4g} POT", ("category", "events", "MC stat."), rows)
+
+
+def limits_table(limits: Iterable[MomentLimit]) -> Table:
+    """Limits by method, observed and expected."""
+    rows = [
+        (
+            limit.method,
+            "-" if limit.mu_nu is None else f"{limit.mu_nu:.3g}",
+            f"{limit.expected[2]:.3g}" if limit.expected else "-",
+            f"{limit.expected[1]:.3g} to {limit.expected[3]:.3g}" if limit.expected else "-",
+            limit.convention,
+        )
+        for limit in limits
+    ]
+    columns = ("method", "mu_nu < [mu_B]", "expected", "+-1 sigma", "convention")
+    return Table("upper limits on the effective magnetic moment", columns, rows)
+
+
+def recomputed_table(limits: Iterable[Limit]) -> Table:
+    """Limits of published experiments, recomputed, beside the published ones."""
+    rows = [
+        (
+            limit.experiment,
+            limit.method,
+            f"{limit.published:.3g}",
+            f"{limit.observed:.3g}",
+            f"{limit.ratio:.3f}",
+            f"{limit.signal_events:.3f}",
+            "yes" if limit.verified else f"no: {', '.join(limit.unverified)}",
+            limit.convention,
+        )
+        for limit in limits
+    ]
+    columns = (
+        *("experiment", "method", "published [mu_B]", "recomputed [mu_B]", "ratio"),
+        *("signal events <", "verified", "convention"),
+    )
+    return Table("recomputed limits", columns, rows)
+
+
+def count_sentence(count: TemplateCount) -> str:
+    """Inputs of a counting limit in one line."""
+    observed = "no data" if count.n_obs is None else f"{count.n_obs} observed"
+    return (
+        f"exposure {count.pot:.4g} POT: {observed}, {count.n_bkg:.2f} +- {count.sigma_bkg:.2f} "
+        f"expected, {count.signal_per_mu2 * 1e-18:.3f} signal events per (1e-9 mu_B)^2"
+    )
+
+
+def headline(limit: MomentLimit) -> str:
+    """A limit in one line, with its convention."""
+    level = f"{100 * limit.confidence_level:g} % C.L., {limit.method}: {limit.convention}"
+    expected = f"expected {limit.expected[2]:.3g}" if limit.expected else ""
+    if limit.mu_nu is None:
+        return f"mu_nu < {limit.expected[2]:.3g} mu_B expected without signal ({level})"
+    return f"mu_nu < {limit.mu_nu:.3g} mu_B ({level}; {expected})"
+
+
+def encode(value: Any) -> str:
+    """JSON of a result: dataclasses become objects."""
+    return json.dumps(value, default=_plain, indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return value.item()

@@ -1,0 +1,119 @@
+"""A whole run: fileset to templates, with its provenance."""
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fileset.catalog import Fileset
+from fileset.errors import InputError
+from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
+
+from .executors import open_executor
+from .nuone import NuoneProcessor
+from .run import run
+from .stock import run_stock
+from .templates import Templates, collect
+
+ENGINES = ("nudipole", "coffea")
+
+# Packages whose version can change a number in the result.
+_RECORDED = ("nudipole", "awkward", "boost-histogram", "coffea", "hist", "numba", "numpy", "uproot")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a run is carried out; no choice here changes its result.
+
+    Attributes
+    ----------
+    executor : str
+        Key of :data:`processors.executors.EXECUTORS`.
+    engine : str
+        ``"nudipole"``, or ``"coffea"`` for coffea's own Runner in this process.
+    workers : int, optional
+    scheduler : str, optional
+        Address of a running dask scheduler.
+    chunksize : int
+        Entries per chunk.
+    max_chunks : int, optional
+        Chunks per dataset; the exposure is that of these chunks.
+    """
+
+    executor: str = "iterative"
+    engine: str = "nudipole"
+    workers: int | None = None
+    scheduler: str | None = None
+    chunksize: int = DEFAULT_CHUNKSIZE
+    max_chunks: int | None = None
+
+
+def process_fileset(
+    fileset: Fileset,
+    processor: NuoneProcessor,
+    execution: Execution,
+    *,
+    planned: Callable[[Sequence[Chunk]], None] = lambda plan: None,
+    progress: Callable[[Chunk], None] = lambda chunk: None,
+) -> Templates:
+    """Run the processor over a fileset.
+
+    Parameters
+    ----------
+    fileset : dict of str to Dataset
+    processor : NuoneProcessor
+    execution : Execution
+    planned : callable
+        Called with the plan before the first chunk.
+    progress : callable
+        Called with each chunk that is done.
+
+    Returns
+    -------
+    Templates
+        Look at ``templates.ledger.missing`` before using them: chunks that failed are not in the
+        sum, nor in the exposure.
+
+    Raises
+    ------
+    InputError
+        If any input is wrong, or no chunk at all could be processed.
+    """
+    if execution.engine not in ENGINES:
+        raise InputError(f"no engine {execution.engine!r}; known: {', '.join(ENGINES)}")
+    if execution.engine == "coffea":
+        if execution.max_chunks is not None or execution.executor != "iterative":
+            raise InputError(
+                "--engine coffea runs whole files in this process; leave out --max-chunks and "
+                "--executor"
+            )
+        plan = make_plan(fileset, chunksize=2**62)
+        planned(plan)
+        output, ledger = run_stock(plan, processor, chunksize=execution.chunksize)
+    else:
+        plan = make_plan(fileset, chunksize=execution.chunksize, max_chunks=execution.max_chunks)
+        planned(plan)
+        with open_executor(
+            execution.executor, workers=execution.workers, scheduler=execution.scheduler
+        ) as executor:
+            output, ledger = run(plan, processor, executor, progress=progress)
+    if not output:
+        raise InputError(f"no chunk could be processed; the first: {ledger.missing[0].missing}")
+    datasets = {chunk.dataset: chunk.metadata for chunk in plan if chunk.dataset in output}
+    return collect(output, ledger, datasets, provenance(processor, execution))
+
+
+def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any]:
+    """What a result was made with: settings and versions, as plain JSON values."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "selection": processor.selection,
+        "variations": processor.variations or "all",
+        "radiative": processor.radiative,
+        "executor": execution.executor if execution.engine == "nudipole" else "coffea Runner",
+        "chunksize": execution.chunksize,
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
+    }

@@ -148,7 +148,8 @@ def recoil_theta(T: float, E_nu: float) -> float:
 
     Notes
     -----
-    Relative accuracy 1e-12 up to 0.999 of the kinematic limit, also for microradians at 1 TeV.
+    Relative accuracy 1e-12 up to 0.999 of the kinematic limit, and for beam neutrinos up to ten
+    electron masses below it.
     """
     return scalar_theta(T, E_nu)
 

@@ -13,6 +13,7 @@ here or from inside its files, never from a substring of its name.
 """
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -24,8 +25,8 @@ import fsspec
 from .errors import InputError, closest
 from .formats import FORMATS
 
-GENERATOR_SIN2_THETA_W = 0.231295
-"""Weak mixing angle of the generator: GENIE, ``CommonParam.xml``, WeinbergAngle = 0.5017167."""
+GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
+"""Weak mixing of the generator, 0.231295: GENIE, ``CommonParam.xml``, WeinbergAngle [rad]."""
 
 HORN_CURRENTS = ("FHC", "RHC")
 

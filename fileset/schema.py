@@ -35,14 +35,19 @@ class CAFSchema(BaseSchema):
     def __init__(self, base_form: Form, *args: Any, **kwargs: Any) -> None:
         super().__init__(base_form, *args, **kwargs)
         branches = dict(zip(self._form["fields"], self._form["contents"], strict=True))
-        # A split object gives 'rec/rec.slc/rec.slc.calE'; uproot writes a counter 'n<branch>'.
+        # A split object gives 'rec/rec.slc/rec.slc.calE'; uproot writes counters 'n<branch>'.
         leaves = {
             name.rsplit("/", 1)[-1].removeprefix(self.prefix): form
             for name, form in branches.items()
-            if not (name.startswith("n") and name[1:] in branches)
+            if not (
+                name.startswith(f"n{self.prefix}") or (name[:1] == "n" and name[1:] in branches)
+            )
         }
         record = self._record(leaves, path="", inside=False)
         self._form["fields"], self._form["contents"] = record["fields"], record["contents"]
+
+    def _is_counter(self, name: str, branches: dict[str, Form]) -> bool:
+        return name.startswith(f"n{self.prefix}") or (name[:1] == "n" and name[1:] in branches)
 
     def _record(self, leaves: dict[str, Form], path: str, inside: bool) -> Form:
         """Form of a record whose members are ``leaves``, keyed by their path below ``path``."""
@@ -51,9 +56,9 @@ class CAFSchema(BaseSchema):
             head, rest = _split(name)
             groups.setdefault(head, {})[rest] = form
         fields = {
-            head: form
+            head: member
             for head, members in groups.items()
-            if (form := self._member(members, f"{path}.{head}".lstrip("."), inside)) is not None
+            if (member := self._member(members, f"{path}.{head}".lstrip("."), inside)) is not None
         }
         return {
             "class": "RecordArray",

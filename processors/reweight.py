@@ -14,6 +14,9 @@ from fileset.errors import InputError
 
 from . import kernels
 
+# Relative precision of truth energies in files: float32, and differences of such.
+_TRUTH_PRECISION = 1e-4
+
 
 def nominal_weights(events: ak.Array) -> NDArray[np.float64]:
     """Weight of each event before any hypothesis.
@@ -63,7 +66,8 @@ def magnetic_ratio(events: ak.Array) -> NDArray[np.float64]:
         Multiply by ``mu_nu**2``, mu_nu in Bohr magnetons. The weak mixing angle is the
         generator's, so that the ratio cancels the cross-section that the events were made with.
     """
-    ratio = kernels.magnetic_over_sm(*_truth(events), events.metadata["sin2_theta_w"])
+    recoil, neutrino, pdg = _truth(events)
+    ratio = kernels.magnetic_over_sm(recoil, neutrino, pdg, events.metadata["sin2_theta_w"])
     check_finite(events, "magnetic weight", ratio)
     return ratio
 
@@ -82,7 +86,10 @@ def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
     -------
     ndarray, shape (n,)
     """
-    ratio = np.broadcast_to(kernels.radiative_ratio(*_truth(events), scheme), (len(events),))
+    if scheme == "none":
+        return np.ones(len(events))
+    recoil, neutrino, pdg = _truth(events)
+    ratio = kernels.radiative_ratio(recoil, neutrino, pdg, scheme)
     check_finite(events, f"radiative weight {scheme!r}", ratio)
     return ratio
 
@@ -103,6 +110,18 @@ def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> N
         )
 
 
-def _truth(events: ak.Array) -> tuple[NDArray[np.float64], ...]:
+def _truth(
+    events: ak.Array,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Recoil energy, neutrino energy [GeV] and flavour, inside phase space."""
     names = ("true_recoil_energy", "true_neutrino_energy", "nu_pdg")
-    return tuple(ak.to_numpy(events[name]) for name in names)
+    recoil, neutrino, pdg = (ak.to_numpy(events[name]) for name in names)
+    limit = kernels.max_recoil_energy(neutrino)
+    beyond = int(np.count_nonzero(recoil > limit * (1.0 + _TRUTH_PRECISION)))
+    if beyond:
+        raise InputError(
+            f"{describe(events)}: the true recoil energy is above the kinematic limit in {beyond} "
+            f"of {len(events)} nu-e events; check the signal code and the truth of the file"
+        )
+    # Truth stored as float32 may exceed the limit by a rounding step and would get weight 0.
+    return np.minimum(recoil, limit), neutrino, pdg

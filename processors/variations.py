@@ -50,6 +50,9 @@ class Variation:
     shift: bool = False
 
 
+CALORIMETRIC = ("shower_energy", "slice_energy", "vertex_energy", "vertex_activity")
+"""Columns that an energy scale moves."""
+
 VARIATIONS: dict[str, Variation] = {}
 
 
@@ -212,14 +215,14 @@ def genie(events: ak.Array) -> NDArray[np.float64]:
 
 @variation(uses=("shower_energy",), shift=True)
 def calibration(events: ak.Array) -> tuple[dict[str, ak.Array], dict[str, ak.Array]]:
-    """Calorimetric energy scale of the leading shower, 5 % [relative].
+    """Calorimetric energy scale of the detector, 5 % [relative].
 
-    An assumption: no source for its size.
+    Every calorimetric column that the format has moves together. An assumption: no source for its
+    size.
     """
-    return (
-        {"shower_energy": 1.05 * events.shower_energy},
-        {"shower_energy": 0.95 * events.shower_energy},
-    )
+    present = [name for name in CALORIMETRIC if name in events.fields]
+    up, down = ({name: s * events[name] for name in present} for s in (1.05, 0.95))
+    return up, down
 
 
 @variation(uses=("theta",), shift=True)

@@ -58,7 +58,7 @@ DUNE_FD_CAF = Format(
     is_mc=lambda tree: True,
     notes=(
         "branch 'weight' is not used (it is 0 in every event of the released file); a dataset that "
-        "sets weight = \"weight\" uses it",
+        'sets weight = "weight" uses it',
         "every event carries the weight in the first bin of 'norm'; the second bin is the POT",
         "knob arrays 'wgt_*' are readable as events.wgt_<knob> but not yet variations",
     ),

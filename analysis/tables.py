@@ -171,11 +171,11 @@ def count_sentence(count: TemplateCount) -> str:
 
 def headline(limit: MomentLimit) -> str:
     """A limit in one line, with its convention."""
-    level = f"{100 * limit.confidence_level:g} % C.L., {limit.method}: {limit.convention}"
-    expected = f"expected {limit.expected[2]:.3g}" if limit.expected else ""
+    convention = f"{limit.method}: {limit.convention}"
+    expected = f"{limit.expected[2]:.3g}" if limit.expected else ""
     if limit.mu_nu is None:
-        return f"mu_nu < {limit.expected[2]:.3g} mu_B expected without signal ({level})"
-    return f"mu_nu < {limit.mu_nu:.3g} mu_B ({level}; {expected})"
+        return f"mu_nu < {expected} mu_B expected without signal ({convention})"
+    return f"mu_nu < {limit.mu_nu:.3g} mu_B, expected {expected} ({convention})"
 
 
 def encode(value: Any) -> str:

@@ -5,8 +5,6 @@ rest in ``templates.json``.
 """
 
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import uhi.io.zip
 from hist import Hist
 from hist.axis import StrCategory
 
+from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError
 from fileset.exposure import Ledger
 
@@ -133,7 +132,6 @@ class Templates:
         ----------
         path : str or Path
         """
-        path = Path(path)
         content = {
             "schema": SCHEMA,
             "histograms": list(self.histograms),
@@ -141,19 +139,13 @@ class Templates:
             "datasets": self.datasets,
             "provenance": self.provenance,
         }
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with (
-                os.fdopen(handle, "wb") as stream,
-                zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
-            ):
-                for name, histogram in self.histograms.items():
-                    uhi.io.zip.write(archive, name, histogram)
-                archive.writestr(_CONTENT, json.dumps(content, indent=1))
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with (
+            renamed_when_complete(Path(path)) as partial,
+            zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        ):
+            for name, histogram in self.histograms.items():
+                uhi.io.zip.write(archive, name, histogram)
+            archive.writestr(_CONTENT, json.dumps(content, indent=1))
 
     @classmethod
     def load(cls, path: str | Path) -> "Templates":

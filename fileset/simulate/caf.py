@@ -6,14 +6,15 @@ of ``X`` beside them. Branches of one group share a counter branch (``nrec.mc.nu
 by uproot. ``sel.nueid.nueid`` is a name of ours; the score itself is used by published selections.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import awkward as ak
 import numpy as np
 import uproot
 from numpy.typing import NDArray
+
+from ..atomic import renamed_when_complete
 
 TREE, SPILL_TREE = "recTree", "spillTree"
 
@@ -180,17 +181,6 @@ def _empty(types: Mapping[str, str]) -> ak.types.Type:
     return jagged(np.zeros(0, np.int64), no_content, types).type.content
 
 
-@contextmanager
-def _renamed_when_complete(path: Path) -> Iterator[Path]:
-    """A half-written file never carries the final name."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def write(path: Path, batches: Iterable[Tree], spills: Columns) -> None:
     """Write one file with a slice tree and a spill tree.
 
@@ -206,7 +196,7 @@ def write(path: Path, batches: Iterable[Tree], spills: Columns) -> None:
     slice_types: Tree = {f"rec.{name}": dtype for name, dtype in SLICE.items()}
     slice_types |= {name: _empty(types) for name, types in JAGGED.items()}
     with (
-        _renamed_when_complete(path) as partial,
+        renamed_when_complete(path) as partial,
         uproot.recreate(partial, compression=uproot.ZSTD(1)) as file,
     ):
         tree = file.mktree(TREE, slice_types, title="slices", field_name="{}.{}".format)

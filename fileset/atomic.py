@@ -1,0 +1,27 @@
+"""Files that appear only when they are complete."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def renamed_when_complete(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder; rename it if all goes well, remove it if not.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Final name; a file that has it already is replaced.
+
+    Yields
+    ------
+    pathlib.Path
+        Write here.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The whole job on a simulated near detector, small enough to watch."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fileset import Chunk, load_fileset
@@ -75,10 +76,11 @@ def process_events(
     progress: Callable[[Chunk], None],
 ) -> Templates:
     """Process what :func:`make_events` wrote, with the selection of the demo."""
-    return process_fileset(
+    templates = process_fileset(
         load_fileset(fileset),
         NuoneProcessor(SELECTION),
         execution,
         planned=planned,
         progress=progress,
     )
+    return replace(templates, provenance=templates.provenance | {"toy": True})

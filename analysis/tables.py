@@ -49,20 +49,25 @@ def files_table(fileset: Fileset, infos: Mapping[str, Sequence[FileInfo]]) -> Ta
     return Table("files", columns, rows)
 
 
+# What is known of a dataset of which no chunk is left.
+_LOST = {"is_mc": None, "format": "?"}
+
+
 def ledger_table(templates: Templates) -> Table:
-    """Exposure of each dataset that is in the sum."""
+    """Exposure of each dataset, as far as it is in the sum."""
     ledger = templates.ledger
     rows = [
         (
             name,
-            "MC" if metadata["is_mc"] else "data",
+            {True: "MC", False: "data", None: "?"}[metadata["is_mc"]],
             metadata["format"],
             f"{sum(r.dataset == name and not r.missing for r in ledger.rows)}",
             f"{sum(r.dataset == name and bool(r.missing) for r in ledger.rows)}",
             f"{ledger.entries(name)}",
             f"{ledger.pot(name):.4g}",
         )
-        for name, metadata in templates.datasets.items()
+        for name in ledger.datasets
+        for metadata in [templates.datasets.get(name, _LOST)]
     ]
     columns = ("dataset", "kind", "format", "chunks", "missing", "entries", "POT")
     return Table("ledger", columns, rows)
@@ -76,7 +81,7 @@ def notes(templates: Templates) -> list[str]:
         lines += [f"{name} ({layout}): {text}" for text in FORMATS[layout].notes]
         if not metadata["is_mc"]:
             continue
-        wanted = templates.provenance["variations"]
+        wanted = templates.provenance.get("variations", "all")
         lacking = unavailable(None if wanted == "all" else wanted, layout)
         lines += [
             f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"

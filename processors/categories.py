@@ -6,27 +6,30 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Values
+
 DATA = "data"
 SIGNAL = "nuone"
 MAGNETIC = "nuone_magnetic"
 """Not a category of events but of weights: the signal at unit magnetic moment."""
 
 
-def _is_nuone(events: ak.Array) -> NDArray[np.bool_]:
-    signal = ak.to_numpy(events[events.metadata["signal_column"]] == events.metadata["signal_code"])
-    if "lepton_pdg" in events.fields:
+def _is_nuone(columns: Values) -> NDArray[np.bool_]:
+    metadata = columns.metadata
+    signal = columns[metadata["signal_column"]] == metadata["signal_code"]
+    if "lepton_pdg" in columns.fields:
         # Inelastic nu-e -> mu shares the code of elastic scattering in some generators.
-        signal = signal & (np.abs(ak.to_numpy(events.lepton_pdg)) != 13)
+        signal = signal & (np.abs(columns.lepton_pdg) != 13)
     return signal
 
 
-CATEGORIES: dict[str, Callable[[ak.Array], NDArray[np.bool_]]] = {
+CATEGORIES: dict[str, Callable[[Values], NDArray[np.bool_]]] = {
     SIGNAL: _is_nuone,
-    "cosmic": lambda e: ak.to_numpy(e.nu_pdg == 0),
-    "nue_cc": lambda e: ak.to_numpy((np.abs(e.nu_pdg) == 12) & e.is_cc),
-    "mec": lambda e: ak.to_numpy(e["mode"] == 10),
-    "numu_cc": lambda e: ak.to_numpy((np.abs(e.nu_pdg) == 14) & e.is_cc),
-    "nc": lambda e: ak.to_numpy(~e.is_cc),
+    "cosmic": lambda e: e.nu_pdg == 0,
+    "nue_cc": lambda e: (np.abs(e.nu_pdg) == 12) & e.is_cc,
+    "mec": lambda e: e["mode"] == 10,
+    "numu_cc": lambda e: (np.abs(e.nu_pdg) == 14) & e.is_cc,
+    "nc": lambda e: ~e.is_cc,
     "other": lambda e: np.ones(len(e), dtype=bool),
 }
 
@@ -61,7 +64,8 @@ def categorise(events: ak.Array) -> NDArray[np.int64]:
     """
     if not events.metadata["is_mc"]:
         return np.full(len(events), AXIS.index(DATA))
+    columns = Values(events)
     category = np.full(len(events), -1)
     for position, matches in enumerate(CATEGORIES.values()):
-        category[(category < 0) & matches(events)] = position
+        category[(category < 0) & matches(columns)] = position
     return category

@@ -5,6 +5,7 @@ decorator; it is added, lazily, wherever those are there.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -73,6 +74,32 @@ def provided(format_name: str) -> set[str]:
         if columns.issuperset(uses):
             columns.add(name)
     return columns
+
+
+class Values:
+    """Columns of events as numpy arrays, each read when it is first used.
+
+    Predicates on these are many times faster than on awkward arrays, whose operations cost about
+    a millisecond each whatever their length. What is not one number per event stays as it is.
+    """
+
+    def __init__(self, events: ak.Array) -> None:
+        self._events = events
+        self.metadata = events.metadata
+        self.fields = frozenset(events.fields)
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        values = self._events[name]
+        if values.ndim == 1 and not values.fields:
+            values = ak.to_numpy(values)
+        setattr(self, name, values)
+        return values
 
 
 def _values(events: ak.Array, *names: str) -> tuple[NDArray[np.float64], ...]:

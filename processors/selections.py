@@ -7,6 +7,7 @@ documentation of this project; the window is that of the technical note, section
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from fileset.columns import describe
 from fileset.errors import InputError, closest
 
-from .columns import DERIVED
+from .columns import DERIVED, Values
 
-Predicate = Callable[[ak.Array], ak.Array]
+Predicate = Callable[[Any], Any]
+"""Events, or their columns as numpy arrays, to one truth value per event."""
+
 Selection = dict[str, Predicate]
 
 
@@ -113,9 +116,10 @@ def select(events: ak.Array, selection: Mapping[str, Predicate]) -> dict[str, ND
         If a cut needs a column that the format of the events does not provide.
     """
     masks = {}
+    values = Values(events)
     for name, predicate in selection.items():
         try:
-            masks[name] = np.asarray(ak.to_numpy(predicate(events)), dtype=bool)
+            masks[name] = np.asarray(ak.to_numpy(predicate(values)), dtype=bool)
         except (AttributeError, ak.errors.FieldNotFoundError) as error:
             missing = _missing_column(error, events)
             raise InputError(
@@ -130,6 +134,6 @@ def _missing_column(error: Exception, events: ak.Array) -> str:
     """Canonical column at the root of a failed look-up."""
     text = str(error)
     name = next((word for word in text.replace("'", '"').split('"')[1::2]), text)
-    if name in DERIVED:
-        return next((u for u in DERIVED[name][1] if u not in events.fields), name)
+    while name in DERIVED and (lacking := set(DERIVED[name][1]) - set(events.fields)):
+        name = min(lacking)
     return name

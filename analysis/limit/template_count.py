@@ -15,7 +15,7 @@ from processors.templates import Templates
 from processors.variations import NOMINAL
 
 from ..uncertainty import systematic_sources
-from .count_expectation import ExpectedLimits, expected_limits
+from .count_expectation import expected_limits
 from .counting import METHODS, CountLimit, count_limit
 
 
@@ -150,10 +150,13 @@ def moment_limits(
         observed = None
         if count.n_obs is not None:
             observed = count_limit(count.n_obs, count.n_bkg, count.sigma_bkg, cl=cl, method=name)
-        reference = observed or count_limit(0, count.n_bkg, count.sigma_bkg, cl=cl, method=name)
+        # The convention of a count without surprise; a deficit would add a remark of its own.
+        reference = observed or count_limit(
+            math.ceil(count.n_bkg), count.n_bkg, count.sigma_bkg, cl=cl, method=name
+        )
         band: tuple[float, ...] = ()
         if expected or observed is None:
-            band = _band(expected_limits(count.n_bkg, count.sigma_bkg, cl=cl, method=name))
+            band = expected_limits(count.n_bkg, count.sigma_bkg, cl=cl, method=name)
         limits[name] = MomentLimit(
             mu_nu=None if observed is None else count.mu_nu(observed.upper),
             expected=tuple(count.mu_nu(s) for s in band),
@@ -163,7 +166,3 @@ def moment_limits(
             confidence_level=cl,
         )
     return limits
-
-
-def _band(limits: ExpectedLimits) -> tuple[float, ...]:
-    return tuple(limits)[:5]

@@ -1,0 +1,266 @@
+"""The page: what it says, what it escapes, what it leaves behind when it fails."""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hist import Hist
+from hist.axis import StrCategory
+from hist.storage import Int64, Weight
+
+from analysis import plots
+from analysis.limit.template_count import moment_limits, template_count
+from analysis.report import events, mathtext, scientific, write_report
+from fileset.errors import InputError
+from fileset.exposure import Ledger, LedgerRow
+from processors.categories import AXIS
+from processors.fill import HISTOGRAMS, empty
+from processors.templates import Templates, collect
+
+FIGURES = ("etheta2", "recoil_energy", "cutflow", "weights", "limits")
+NAME = "<script>alert('x')</script>"
+VOID = {"meta", "img"}
+POT = 3.62e20
+YIELDS = {"nuone": 12.0, "nc": 6.0, "nuone_magnetic": 4e18}
+
+
+def filled(name: str, yields: dict[str, float], variations: dict[str, float]) -> Hist:
+    """Histogram with all events of a category in one bin."""
+    histogram = empty(HISTOGRAMS[name], list(variations))
+    position = (6, 2)[: len(HISTOGRAMS[name].axes)]
+    for category, value in yields.items():
+        for i, factor in enumerate(variations.values()):
+            histogram.view()["value"][AXIS.index(category), i, *position] = factor * value
+            histogram.view()["variance"][AXIS.index(category), i, *position] = 0.1 * value
+    return histogram
+
+
+def cut_flow(yields: dict[str, float], storage: Weight | Int64) -> Hist:
+    cuts = StrCategory(["all", "shower_energy"], name="cut")
+    histogram = Hist(StrCategory(AXIS, name="category"), cuts, storage=storage)
+    view = histogram.view()["value"] if isinstance(storage, Weight) else histogram.view()
+    for category, value in yields.items():
+        view[AXIS.index(category)] = [4321, value]
+    return histogram
+
+
+def output(yields: dict[str, float], variations: dict[str, float]) -> dict[str, Hist]:
+    return {
+        "spectrum": filled("spectrum", yields, variations),
+        "etheta2": filled("etheta2", yields, variations),
+        "cutflow": cut_flow(yields, Weight()),
+        "cutflow_events": cut_flow({k: v for k, v in yields.items() if v < 1e9}, Int64()),
+    }
+
+
+def make_templates(*, data: bool = True) -> Templates:
+    variations = {"nominal": 1.0, "calibrationUp": 1.1, "calibrationDown": 0.95}
+    parts = {NAME: output(YIELDS, variations)}
+    rows = [LedgerRow(NAME, "a.root", "a", 0, 1234, POT)]
+    if data:
+        parts["recorded"] = output({"data": 21.0}, {"nominal": 1.0})
+        rows.append(LedgerRow("recorded", "b.root", "b", 0, 99, POT))
+    datasets = {
+        name: {"is_mc": name == NAME, "format": "nova_caf", "horn_current": "FHC"} for name in parts
+    }
+    provenance = {"selection": "a<b", "versions": {"numpy": np.__version__}}
+    return collect(parts, Ledger(tuple(rows)), datasets, provenance)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "not" / "there"
+    return write_report(make_templates(), out, confidence_level=0.95)
+
+
+@pytest.fixture(scope="module")
+def html(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def render(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    # Rendering takes most of the time, and these tests are about the words.
+    monkeypatch.setattr(plots, "image", lambda figure, kind="png": kind.encode())
+
+    def write(templates: Templates, pot: float | None = None) -> str:
+        path = write_report(templates, tmp_path, confidence_level=0.9, pot=pot)
+        return path.read_text(encoding="utf-8")
+
+    return write
+
+
+def words(html: str) -> str:
+    """Visible text of a page."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_page_and_figures_lie_in_the_folder_and_nothing_else(page: Path) -> None:
+    names = {path.name for path in page.parent.iterdir()}
+    assert names == {"report.html", *(f"{name}.png" for name in FIGURES)}
+    for name in FIGURES:
+        assert (page.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_page_opens_with_the_limit_of_the_templates_and_its_convention(html: str) -> None:
+    limit = moment_limits(template_count(make_templates()), cl=0.95, method="fc")["fc"]
+    mantissa, exponent = f"{limit.mu_nu:.2e}".split("e")
+    assert f"&lt; {mantissa} × 10<sup>−{-int(exponent)}</sup> <i>μ</i><sub>B</sub></p>" in html
+    assert "95 % CL two-sided Feldman-Cousins" in html
+    assert "3.62 × 10<sup>20</sup> POT" in html
+    assert "21 events" in html
+
+
+def test_every_method_has_a_row_with_its_convention(html: str) -> None:
+    limits = moment_limits(template_count(make_templates()), cl=0.95)
+    for limit in limits.values():
+        row = rf">{1e9 * limit.mu_nu:.2f}</td><td class=\"n\">{1e9 * limit.expected[2]:.2f}</td>"
+        assert re.search(row, html)
+        assert mathtext(limit.convention) in html
+
+
+def test_names_from_files_are_escaped(html: str) -> None:
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in html
+    assert "a&lt;b" in html
+
+
+def test_page_asks_the_network_for_nothing(html: str) -> None:
+    assert not re.search(r"https?://", html)
+    assert not re.search(r"@import|url\(|<link", html)
+    pictures = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
+    assert len(pictures) == len(FIGURES) == html.count("src=")
+    for picture in pictures:
+        assert not re.search(rb'href="(?!#)', base64.b64decode(picture))
+
+
+class Structure(HTMLParser):
+    """Fails on tags that do not nest; notes tables outside a scrolling box and bare pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.tables = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "img":
+            assert len(values["alt"] or "") > 40
+        if tag == "table":
+            assert self.open[-1][1].get("class") == "scroll"
+            self.tables += 1
+        if tag not in VOID:
+            self.open.append((tag, values))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+
+def test_tags_nest_tables_scroll_and_pictures_are_described(html: str) -> None:
+    structure = Structure()
+    structure.feed(html)
+    structure.close()
+    assert structure.open == []
+    assert structure.tables == 5
+
+
+def test_tables_show_yields_sources_cut_flow_and_ledger(html: str) -> None:
+    text = words(html)
+    assert "ν-on- e (SM) 12.0 ± 1.10" in text
+    assert "calibration ± 1.80 10.0 %" in text
+    assert "all events 8,642 4,321 4,321 8,642 100 % 4,321" in text
+    assert "shower energy 18 12.0 6.00 18.0 0.208 % 21" in text
+    assert "recorded data nova_caf FHC 1 1 0 99 3.62 × 10 20" in text
+    assert "2 of 2 planned chunks are in the sum, each once; none is missing" in text
+    assert f"numpy {np.__version__}" in text
+
+
+def test_yields_scale_to_the_exposure(render: Callable[..., str]) -> None:
+    text = words(render(make_templates(data=False), 10.0 * POT))
+    assert "ν-on- e (SM) 120.0 ± 11.0" in text
+    assert "3.62 × 10 21 POT" in text
+
+
+def test_without_data_the_limit_is_called_expected(render: Callable[..., str]) -> None:
+    templates = make_templates(data=False)
+    limit = moment_limits(template_count(templates, POT), cl=0.9, method="fc")["fc"]
+    text = words(render(templates, POT))
+    mantissa, _ = f"{limit.expected[2]:.2e}".split("e")
+    assert f"&lt; {mantissa} × 10 −9 μ B expected" in text
+    assert "No data: median limit" in text
+    assert "Observed no data" in text
+
+
+def test_missing_chunks_come_before_the_limit(render: Callable[..., str]) -> None:
+    complete = make_templates()
+    lost = LedgerRow("gone", "c.root", "c", 10, 20, 1e20, "OSError: <truncated>")
+    text = words(render(replace(complete, ledger=Ledger((*complete.ledger.rows, lost)))))
+    assert text.index("Missing: 1 of 3 chunks") < text.index("3.62 × 10 20 POT")
+    assert "c.root, entries 10–20: OSError: &lt;truncated&gt;" in text
+    assert "gone lost" in text
+
+
+def test_toy_input_is_declared_and_only_that(render: Callable[..., str], html: str) -> None:
+    text = words(render(replace(make_templates(), provenance={"toy": True})))
+    assert "The input is a toy" in text
+    assert "The input is a toy" not in words(html)
+
+
+def test_failure_leaves_the_earlier_page_whole(
+    render: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = render(make_templates())
+    names = {path.name for path in tmp_path.iterdir()}
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(f"no space left for {target.name}")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match=r"no space left for .*\.png"):
+        render(make_templates(data=False), POT)
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == before
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    for out in (path, path / "below"):
+        with pytest.raises(InputError, match=r"in a file; --out wants a folder"):
+            write_report(make_templates(), out, confidence_level=0.9)
+
+
+def test_exposure_is_required_without_data(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="give --pot"):
+        write_report(make_templates(data=False), tmp_path / "out", confidence_level=0.9)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        (r"$\nu_\mu$ CC", "ν<sub>μ</sub> CC"),
+        (r"flat in $\mu_\nu^2$", "flat in μ<sub>ν</sub>²"),
+        ("a_b < c", "a_b &lt; c"),
+    ],
+)
+def test_labels_of_figures_become_html(label: str, expected: str) -> None:
+    assert mathtext(label) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, "0"), (0.0123, "0.0123"), (23.0, "23.0"), (503.16, "503.2"), (20521.4, "20,521")],
+)
+def test_events_keep_three_digits_or_more(value: float, expected: str) -> None:
+    assert events(value) == expected
+
+
+def test_powers_of_ten_have_a_true_minus_sign() -> None:
+    assert scientific(2.846e-9) == "2.85 × 10<sup>−9</sup>"

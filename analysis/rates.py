@@ -86,7 +86,7 @@ def expected_rate(
 
     Examples
     --------
-    >>> from analysis.targets import ELECTRONS_PER_TONNE
+    >>> from fileset.targets import ELECTRONS_PER_TONNE
     >>> from fileset.fluxes import load_flux
     >>> flux, electrons = load_flux("nova_nd_fhc"), ELECTRONS_PER_TONNE["nova"]
     >>> rate = expected_rate(flux, (0.3, 0.9), electrons=electrons, pot=3.62e20, mu_nu=1e-9)

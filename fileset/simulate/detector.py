@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.constants import N_A
 
 from ..formats.nova_caf import NUMI_BEAM_DIRECTION
+from ..targets import ATOMS, COMPOSITION_BY_MASS, GRAM_PER_TONNE
 
 WALLS_LOW = np.array([-195.0, -195.0, 0.0])
 """Lower corner (x, y, z) of the active volume [cm]; NOvA near detector, 3.9 x 3.9 x 12.7 m^3."""
@@ -21,24 +22,7 @@ WALLS_HIGH = np.array([195.0, 195.0, 1270.0])
 ACTIVE_MASS_TONNE = 193.0
 """Mass of the active volume [tonne]; near-detector card of the public generator DarkNews."""
 
-COMPOSITION = {
-    # name: (Z, A, mass fraction); fractions from the same card, atomic weights of the elements
-    "C": (6, 12.011, 0.667),
-    "Cl": (17, 35.45, 0.161),
-    "H": (1, 1.008, 0.108),
-    "Ti": (22, 47.867, 0.032),
-    "O": (8, 15.999, 0.030),
-}
-"""Elements of the active volume: atomic number, atomic weight, fraction of the mass."""
-
-GRAMS_PER_TONNE = 1e6
-
-ELECTRONS_PER_TONNE = (
-    N_A * GRAMS_PER_TONNE * sum(w * Z / weight for Z, weight, w in COMPOSITION.values())
-)
-"""Target electrons per tonne, from the composition: 3.2956e29."""
-
-NUCLEONS_PER_TONNE = N_A * GRAMS_PER_TONNE
+NUCLEONS_PER_TONNE = N_A * GRAM_PER_TONNE
 """Target nucleons per tonne, one gram per mole of nucleons."""
 
 BEAM_DIRECTION: NDArray[np.float64] = np.array(NUMI_BEAM_DIRECTION) / math.hypot(
@@ -87,7 +71,9 @@ def target_nuclei(
     tuple of two ndarray, shape (n,)
         Atomic number and rounded atomic weight.
     """
-    Z, weight, fraction = np.array(list(COMPOSITION.values())).T
+    composition = COMPOSITION_BY_MASS["nova"]
+    Z, weight = np.array([ATOMS[element] for element in composition]).T
+    fraction = np.array(list(composition.values()))
     share = fraction * Z / weight if by_electrons else fraction
     index = rng.choice(len(share), size=n, p=share / share.sum())
     return Z[index].astype(np.int32), np.rint(weight).astype(np.int32)[index]

@@ -17,6 +17,7 @@ from scipy.constants import physical_constants
 
 from ..catalog import GENERATOR_SIN2_THETA_W as SIN2_THETA_W
 from ..fluxes import Flux
+from ..targets import ELECTRONS_PER_TONNE
 from . import detector
 from .truth import MAX_PRIMARIES, Cells, Interactions, flux_bins, join, take
 
@@ -172,7 +173,7 @@ def signal_cells(flux: Flux, mu_nu: float) -> Cells:
     low = np.maximum(bins.low, lowest_neutrino(T_MIN_GENERATED))
     reached = low < bins.high
     bins, density = take(bins._replace(low=low), reached), density[reached]
-    electrons = detector.ACTIVE_MASS_TONNE * detector.ELECTRONS_PER_TONNE
+    electrons = detector.ACTIVE_MASS_TONNE * ELECTRONS_PER_TONNE["nova"]
     half = 0.5 * (bins.high - bins.low)
     E_nu = bins.low[:, None] + half[:, None] * (1.0 + _NODES)
     parts = []

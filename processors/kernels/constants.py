@@ -16,7 +16,6 @@ ALPHA = 7.2973525693e-3  # fine-structure constant at Q^2 = 0 [1], CODATA 2018
 M_E = 0.51099895000e-3  # electron mass [GeV], CODATA 2018
 # The 10-digit value in common use, 0.1973269804, shifts every cross-section by 6e-10.
 HBAR_C = 0.1973269804593  # hbar c [GeV fm], exact in the SI of 2019, here to 13 digits
-AVOGADRO = 6.02214076e23  # Avogadro constant [mol^-1], exact in the SI of 2019
 
 SIN2_THETA_W = 0.23129  # weak mixing angle [1], MSbar at the Z mass, PDG; the default everywhere
 SIN2_THETA_W_GENIE = math.sin(0.501716712132) ** 2  # [1], WeinbergAngle of GENIE CommonParam.xml

@@ -9,8 +9,8 @@ import pytest
 from scipy.integrate import quad
 
 from analysis.rates import Rate, expected_rate
-from analysis.targets import COMPOSITION_BY_MASS, ELECTRONS_PER_TONNE, electrons_per_tonne
 from fileset.fluxes import Flux, Spectrum, load_flux
+from fileset.targets import COMPOSITION_BY_MASS, ELECTRONS_PER_TONNE, electrons_per_tonne
 from processors.kernels import constants, min_neutrino_energy, sm_dsigma_dT
 
 WINDOW = (0.3, 0.9)  # [GeV]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from processors.kernels.constants import AVOGADRO
+from scipy.constants import N_A
 
 GRAM_PER_TONNE = 1e6
 
@@ -53,7 +53,7 @@ def electrons_per_tonne(composition: Mapping[str, float]) -> float:
         fraction * ATOMS[element][0] / ATOMS[element][1]
         for element, fraction in composition.items()
     )
-    return moles * GRAM_PER_TONNE * AVOGADRO
+    return moles * GRAM_PER_TONNE * N_A
 
 
 ELECTRONS_PER_TONNE = {

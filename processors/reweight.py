@@ -89,7 +89,8 @@ def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
     if scheme == "none":
         return np.ones(len(events))
     recoil, neutrino, pdg = _truth(events)
-    ratio = kernels.radiative_ratio(recoil, neutrino, pdg, scheme)
+    mixing = events.metadata["sin2_theta_w"]
+    ratio = kernels.radiative_ratio(recoil, neutrino, pdg, scheme, mixing)
     check_finite(events, f"radiative weight {scheme!r}", ratio)
     return ratio
 

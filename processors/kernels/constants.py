@@ -18,7 +18,6 @@ M_E = 0.51099895000e-3  # electron mass [GeV], CODATA 2018
 HBAR_C = 0.1973269804593  # hbar c [GeV fm], exact in the SI of 2019, here to 13 digits
 
 SIN2_THETA_W = 0.23129  # weak mixing angle [1], MSbar at the Z mass, PDG; the default everywhere
-SIN2_THETA_W_GENIE = math.sin(0.501716712132) ** 2  # [1], WeinbergAngle of GENIE CommonParam.xml
 SIN2_THETA_W_NOVA = 0.2313  # [1], tree level of NOvA's neutrino-electron event weights
 
 # Effective couplings of Sarantakos, Sirlin and Marciano, Nucl. Phys. B 217, 84 (1983), with the

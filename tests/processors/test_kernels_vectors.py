@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from fileset.catalog import GENERATOR_SIN2_THETA_W
 from processors import kernels
 from processors.kernels import constants
 
@@ -73,7 +74,7 @@ VECTORS = {
     "const_K_mag": lambda _: constants.K_MAGNETIC,
     "const_K_SM": lambda _: constants.K_SM,
     "const_hbarc2": lambda _: constants.GEV2_TO_CM2,
-    "const_genie_s2w": lambda _: constants.SIN2_THETA_W_GENIE,
+    "const_genie_s2w": lambda _: GENERATOR_SIN2_THETA_W,
     **dict.fromkeys([f"kin_Tmax_{i}" for i in (1, 2, 3, 4, 6, 7)], limit),
     **dict.fromkeys([f"kin_Emin_{i}" for i in (3, 4, 5)], threshold),
     **dict.fromkeys([f"kin_Ttheta2_{i}" for i in (0, 1, 2, 3)], exact_ttheta2),

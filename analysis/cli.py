@@ -178,17 +178,21 @@ def simulate(arguments: argparse.Namespace) -> int:
 def files(arguments: argparse.Namespace) -> int:
     """Look into every file of a fileset."""
     from fileset import load_fileset
-    from fileset.files import inspect_dataset
+    from fileset.files import survey
 
     from .tables import encode, files_table
 
     fileset = load_fileset(arguments.fileset)
-    infos = {name: inspect_dataset(dataset) for name, dataset in fileset.items()}
+    found = {name: survey(dataset) for name, dataset in fileset.items()}
+    infos = {name: infos for name, (infos, _) in found.items()}
+    problems = [line for _, lines in found.values() for line in lines]
     if arguments.json:
-        print(encode(infos))
+        print(encode({"files": infos, "problems": problems}))
     else:
         _print_table(files_table(fileset, infos))
-    return 0
+    for problem in problems:
+        _fail(problem, 2)
+    return 2 if problems else 0
 
 
 def process(arguments: argparse.Namespace) -> int:

@@ -91,9 +91,13 @@ def notes(templates: Templates) -> list[str]:
 
 
 def cutflow_table(templates: Templates, dataset: str) -> Table:
-    """Events of one dataset after each cut, by category; raw counts, then weighted in total."""
+    """Events of one dataset after each cut, by category: raw counts, then weighted in total.
+
+    The last column is the weighted total with this cut left out and all others applied (N-1).
+    """
     raw = templates.histograms["cutflow_events"][dataset, ...]
     weighted = templates.cutflow[dataset, ...].view()["value"]
+    left_out = templates.histograms["nminusone"][dataset, ...].view()["value"]
     others = [i for i, name in enumerate(AXIS) if name != MAGNETIC]
     present = [i for i in others if raw.view()[i].any()]
     rows = [
@@ -102,10 +106,12 @@ def cutflow_table(templates: Templates, dataset: str) -> Table:
             *(f"{raw.view()[i, c]:d}" for i in present),
             f"{raw.view()[others, c].sum():d}",
             f"{weighted[others, c].sum():.5g}",
+            # The first row is before any cut.
+            f"{left_out[others, c - 1].sum():.5g}" if c else "",
         )
         for c, cut in enumerate(raw.axes["cut"])
     ]
-    columns = ("cut", *(AXIS[i] for i in present), "all events", "weighted")
+    columns = ("cut", *(AXIS[i] for i in present), "all events", "weighted", "N-1")
     return Table(f"cut flow of {dataset!r}, events as simulated or recorded", columns, rows)
 
 

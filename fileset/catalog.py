@@ -73,7 +73,8 @@ class Dataset:
 Fileset = dict[str, Dataset]
 
 _OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files")}
-# Kept by coffea and others in the metadata of a dataset; ours to read past, not to refuse.
+# Kept by coffea beside the files of a dataset; ours to read past, not to refuse.
+_FOREIGN = ("files", "metadata", "form", "compressed_form", "did")
 _FOREIGN_PREFIX = "x_"
 
 
@@ -109,10 +110,11 @@ def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot read the dataset description: {error.strerror}") from None
     try:
+        text = raw.decode("utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as error:
         raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from None
@@ -132,8 +134,13 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
     if not isinstance(entry, Mapping) or not entry.get("files"):
         raise InputError(f"{where}: missing key 'files', a list of paths, patterns or URLs")
     metadata = entry.get("metadata") or {}
-    options = {k: v for k, v in entry.items() if k not in ("files", "metadata", "form", "tree")}
-    options |= {k: v for k, v in metadata.items() if k in _OPTIONS} if metadata else {}
+    if not isinstance(metadata, Mapping):
+        raise InputError(f"{where}: metadata = {metadata!r}, expected keys and values")
+    options = {k: v for k, v in entry.items() if k not in _FOREIGN and k != "tree"}
+    if options.get("format") == "root":
+        # coffea's word for any ROOT file.
+        del options["format"]
+    options |= {k: v for k, v in metadata.items() if k in _OPTIONS}
     unknown = sorted(k for k in options if k not in _OPTIONS and not k.startswith(_FOREIGN_PREFIX))
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; {closest(unknown[0], _OPTIONS)}")
@@ -147,11 +154,15 @@ def _files(listed: Any, tree: str, where: str, folder: Path) -> dict[str, str]:
     """Path to tree, with patterns expanded; coffea allows {path: tree} and {path: {...}}."""
     if isinstance(listed, str):
         listed = [listed]
-    trees: dict[str, Any] = dict(listed) if isinstance(listed, Mapping) else dict.fromkeys(listed)
+    if not isinstance(listed, Mapping | list):
+        raise InputError(f"{where}: files = {listed!r}, expected a list of paths or URLs")
+    pairs = listed.items() if isinstance(listed, Mapping) else ((path, tree) for path in listed)
     files: dict[str, str] = {}
-    for pattern, value in trees.items():
+    for pattern, value in pairs:
         named = value.get("object_path") if isinstance(value, Mapping) else value
-        for path in _expand(str(pattern), where, folder):
+        if not isinstance(pattern, str) or not isinstance(named, str | None):
+            raise InputError(f"{where}: files holds {pattern!r}: {value!r}, expected path and tree")
+        for path in _expand(pattern, where, folder):
             if path in files:
                 raise InputError(f"{where}: file listed twice: {path}")
             files[path] = named or tree
@@ -160,20 +171,29 @@ def _files(listed: Any, tree: str, where: str, folder: Path) -> dict[str, str]:
 
 def _expand(pattern: str, where: str, folder: Path) -> list[str]:
     remote = "://" in pattern
-    location = pattern if remote else str(folder / pattern)
-    if not any(c in pattern for c in "*?["):
-        return [location]
+    # In a URL '?' begins the query.
+    if not any(c in pattern for c in ("*" if remote else "*?[")):
+        return [pattern if remote else str(folder / pattern)]
     try:
-        fs, path = fsspec.core.url_to_fs(location)
-        found = sorted(fs.glob(path))
+        found = _remote_files(pattern) if remote else _local_files(folder, pattern)
     except (ImportError, OSError, ValueError) as error:
-        raise InputError(f"{where}: cannot list {location}: {error}") from None
+        raise InputError(f"{where}: cannot list {pattern}: {error}") from None
     if not found:
-        raise InputError(f"{where}: no file matches {location}")
-    if not remote:
-        # fsspec answers with absolute paths; keep what the user wrote.
-        return sorted(str(p) for p in folder.glob(pattern)) or [str(p) for p in found]
-    return [fs.unstrip_protocol(p) for p in found]
+        place = "" if remote else f" in {folder.resolve()}"
+        raise InputError(f"{where}: no file matches {pattern}{place}")
+    return found
+
+
+def _remote_files(pattern: str) -> list[str]:
+    fs, path = fsspec.core.url_to_fs(pattern)
+    return [fs.unstrip_protocol(p) for p in sorted(fs.glob(path))]
+
+
+def _local_files(folder: Path, pattern: str) -> list[str]:
+    # pathlib takes relative patterns only.
+    anchor = Path(pattern).anchor
+    base = Path(anchor) if anchor else folder
+    return sorted(str(path) for path in base.glob(pattern.removeprefix(anchor)))
 
 
 def _check(dataset: Dataset, where: str) -> None:

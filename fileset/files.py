@@ -107,40 +107,84 @@ def inspect_dataset(dataset: Dataset) -> list[FileInfo]:
     ]
 
 
+def survey(dataset: Dataset) -> tuple[list[FileInfo], list[str]]:
+    """Look into every file of a dataset and collect what is wrong instead of stopping at it.
+
+    Returns
+    -------
+    infos : list of FileInfo
+        The files that can be used.
+    problems : list of str
+        One line per file that cannot, or why the files do not go together.
+    """
+    try:
+        return inspect_dataset(dataset), []
+    except InputError as error:
+        infos, problems = [], []
+        for path in dataset.files:
+            try:
+                infos.append(inspect_file(dataset, path))
+            except InputError as problem:
+                problems.append(str(problem))
+        return infos, problems or [str(error)]
+
+
 def inspect_file(dataset: Dataset, path: str) -> FileInfo:
     """Look into one file of a dataset; see :func:`inspect_dataset`."""
     where = f"dataset {dataset.name!r}, {path}"
-    with _open(path, where) as file:
-        layout = _format(dataset, file, where)
-        tree_name = dataset.files[path] or layout.tree
-        tree = _tree(file, tree_name, where)
-        exposure_source, exposure = _exposure(dataset, layout, file, where)
-        return FileInfo(
-            path=path,
-            tree=tree_name,
-            uuid=str(file.file.uuid),
-            format=layout.name,
-            is_mc=dataset.is_mc if dataset.is_mc is not None else layout.is_mc(tree),
-            entries=tree.num_entries,
-            size=tree.compressed_bytes,
-            exposure_source=exposure_source,
-            pot=exposure.pot,
-            event_weight=exposure.event_weight,
-            universes=layout.universes(tree),
-            boundaries=tuple(int(b) for b in tree.branches[0].entry_offsets),
-        )
+    try:
+        with _open(path, where) as file:
+            _complete(file, where)
+            return _describe(dataset, path, file, where)
+    except InputError:
+        raise
+    except uproot.KeyInFileError as error:
+        raise InputError(
+            f"{where}: no branch {error.key!r} in {error.object_path}; set 'tree' or 'format'"
+        ) from error
+    except (ValueError, OSError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{where}: cannot be read as a ROOT file: {reason}; check that it is complete"
+        ) from error
 
 
 def _open(path: str, where: str) -> uproot.ReadOnlyDirectory:
     try:
-        return uproot.open(path)
+        # As a dictionary, or a colon in the path would begin the name of an object.
+        return uproot.open({path: None})
     except FileNotFoundError:
         raise InputError(f"{where}: no such file; check the path in the description") from None
-    except (ValueError, OSError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _complete(file: uproot.ReadOnlyDirectory, where: str) -> None:
+    """Refuse a file that is shorter than it says: its first entries would still be readable."""
+    expected, found = file.file.fEND, file.file.source.num_bytes
+    if found is not None and found < expected:
         raise InputError(
-            f"{where}: cannot be opened as a ROOT file: {reason}; check that it is complete"
-        ) from error
+            f"{where}: the file is truncated, {found} of {expected} bytes; copy it again"
+        )
+
+
+def _describe(dataset: Dataset, path: str, file: uproot.ReadOnlyDirectory, where: str) -> FileInfo:
+    layout = _format(dataset, file, where)
+    tree_name = dataset.files[path] or layout.tree
+    tree = _tree(file, tree_name, where)
+    exposure_source, exposure = _exposure(dataset, layout, file, where)
+    return FileInfo(
+        path=path,
+        tree=tree_name,
+        uuid=str(file.file.uuid),
+        format=layout.name,
+        is_mc=dataset.is_mc if dataset.is_mc is not None else layout.is_mc(tree),
+        entries=tree.num_entries,
+        size=tree.compressed_bytes,
+        exposure_source=exposure_source,
+        pot=exposure.pot,
+        event_weight=exposure.event_weight,
+        universes=layout.universes(tree),
+        boundaries=tuple(int(b) for b in tree.branches[0].entry_offsets),
+    )
 
 
 def _format(dataset: Dataset, file: uproot.ReadOnlyDirectory, where: str) -> Format:
@@ -163,8 +207,8 @@ def _tree(file: uproot.ReadOnlyDirectory, name: str, where: str) -> uproot.TTree
         raise InputError(
             f"{where}: no tree {name!r} in the file; it holds {_content(file)}; set 'tree'"
         ) from None
-    if not hasattr(tree, "num_entries"):
-        raise InputError(f"{where}: {name!r} is a {tree.classname}, not a tree; set 'tree'")
+    if not isinstance(tree, uproot.TTree):
+        raise InputError(f"{where}: {name!r} is a {tree.classname}, not a TTree; set 'tree'")
     if tree.num_entries == 0:
         raise InputError(f"{where}: tree {name!r} has no entries; remove the file from the dataset")
     return tree
@@ -194,6 +238,11 @@ def _exposure(
             raise InputError(
                 f"{where}: exposure from {name!r} is {exposure.pot} POT, expected > 0; mend the "
                 "file or set 'pot' in the description"
+            )
+        if not (math.isfinite(exposure.event_weight) and exposure.event_weight > 0.0):
+            raise InputError(
+                f"{where}: event weight from {name!r} is {exposure.event_weight}, expected > 0; "
+                "mend the file"
             )
         return name, exposure
     if dataset.pot is None:
@@ -271,7 +320,9 @@ def canonical(events: ak.Array) -> ak.Array:
         With the columns of :data:`fileset.columns.CANONICAL`, lazy, and ``generator_weight`` if
         the dataset names a weight branch.
     """
-    expressions = dict(FORMATS[events.metadata["format"]].columns)
+    layout = FORMATS[events.metadata["format"]]
+    expressions = dict(layout.columns)
     if branch := events.metadata.get("weight"):
-        expressions["generator_weight"] = lambda e: e[tuple(branch.split("."))]
+        path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))
+        expressions["generator_weight"] = lambda e: e[path]
     return with_columns(events, expressions, CANONICAL)

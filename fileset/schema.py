@@ -15,7 +15,8 @@ from .coffea_api import BaseSchema, counts2offsets_form, listarray_form
 Form = dict[str, Any]
 
 LENGTH = "..length"
-_COMPANIONS = (LENGTH, "..idx", "..totarraysize")
+# Written beside the lengths and not needed; the last one has no list even inside lists.
+_UNUSED = ("..idx", "..totarraysize")
 
 
 class CAFSchema(BaseSchema):
@@ -39,9 +40,7 @@ class CAFSchema(BaseSchema):
         leaves = {
             name.rsplit("/", 1)[-1].removeprefix(self.prefix): form
             for name, form in branches.items()
-            if not (
-                name.startswith(f"n{self.prefix}") or (name[:1] == "n" and name[1:] in branches)
-            )
+            if not name.endswith(_UNUSED) and not self._is_counter(name, branches)
         }
         record = self._record(leaves, path="", inside=False)
         self._form["fields"], self._form["contents"] = record["fields"], record["contents"]
@@ -70,7 +69,7 @@ class CAFSchema(BaseSchema):
 
     def _member(self, members: dict[str, Form], path: str, inside: bool) -> Form | None:
         """Form of one member: a leaf, a record or a list; ``inside`` another list or not."""
-        companions = {c: members.pop(c) for c in _COMPANIONS if c in members}
+        lengths = members.pop(LENGTH, None)
         if not members:
             return None
         if "" in members:
@@ -79,8 +78,8 @@ class CAFSchema(BaseSchema):
             form = self._list(members, path)
         else:
             return self._record(members, path, inside)
-        if inside and LENGTH in companions and _is_list(form):
-            return listarray_form(form["content"], counts2offsets_form(companions[LENGTH]))
+        if inside and lengths is not None and _is_list(form):
+            return listarray_form(form["content"], counts2offsets_form(lengths))
         return form
 
     def _list(self, members: dict[str, Form], path: str) -> Form:

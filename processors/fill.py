@@ -25,7 +25,8 @@ class Histogram(NamedTuple):
     axes : tuple of hist axes
         Named after columns.
     without : tuple of str
-        Cuts that are left out, so that the histogram shows what they cut on and their sideband.
+        Cuts that are left out, whichever selection they come from, so that the histogram shows
+        what they cut on and their sideband.
     """
 
     axes: tuple[hist.axis.Regular | hist.axis.Variable, ...]
@@ -45,7 +46,7 @@ HISTOGRAMS: dict[str, Histogram] = {
     ),
     "etheta2": Histogram(
         (hist.axis.Regular(50, 0.0, 0.05, name="etheta2", label=r"$E\theta^2$ [GeV rad$^2$]"),),
-        without=("etheta2", "ttheta2", "note_window.ttheta2"),
+        without=("etheta2", "ttheta2"),
     ),
 }
 

@@ -111,7 +111,7 @@ class NuoneProcessor(ProcessorABC):
         filled = {name: empty(histogram, labels) for name, histogram in HISTOGRAMS.items()}
         weights = [v for v in variations if not v.shift]
         for name, target in filled.items():
-            kept = entries.subset(everything(passed, HISTOGRAMS[name].without))
+            kept = entries.subset(shown(passed, name))
             table = [np.ones((len(kept.events), 1)), *(factors(kept.events, v) for v in weights)]
             fill(target, kept, np.hstack(table), 0)
         for variation in (v for v in variations if v.shift):
@@ -127,6 +127,8 @@ class NuoneProcessor(ProcessorABC):
             return []
         fields = set(events.fields)
         found = [v for v in find_variations(self.variations) if fields.issuperset(v.uses)]
+        # No label: a table that the files of this dataset do not have, such as universes.
+        found = [v for v in found if v.labels(events.metadata)]
         return sorted(found, key=lambda v: v.shift)
 
     def _fill_shifted(
@@ -142,7 +144,7 @@ class NuoneProcessor(ProcessorABC):
         passed = select(shifted, find_selection(self.selection))
         entries = self.entries(shifted)
         for name, target in filled.items():
-            kept = entries.subset(everything(passed, HISTOGRAMS[name].without))
+            kept = entries.subset(shown(passed, name))
             fill(target, kept, np.ones((len(kept.events), 1)), position)
 
 
@@ -150,6 +152,13 @@ def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_
     """Events that pass all cuts but those left out."""
     masks = [mask for name, mask in passed.items() if name not in without]
     return functools.reduce(operator.and_, masks, np.ones_like(next(iter(passed.values()))))
+
+
+def shown(passed: Masks, histogram: str) -> NDArray[np.bool_]:
+    """Events that a histogram of :data:`processors.fill.HISTOGRAMS` shows."""
+    without = HISTOGRAMS[histogram].without
+    # A cut that two selections have carries the name of the second one in front.
+    return everything(passed, tuple(n for n in passed if n.rpartition(".")[2] in without))
 
 
 def cut_flow(entries: Entries, passed: Masks) -> dict[str, hist.Hist]:

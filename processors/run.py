@@ -9,7 +9,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Any, NamedTuple
 
 from fileset.coffea_api import ProcessorABC, accumulate
@@ -128,20 +128,31 @@ def _outcomes(
     try:
         while True:
             for position, chunk in itertools.islice(todo, ahead - len(pending)):
-                pending[executor.submit(process_chunk, processor, chunk)] = position
+                pending[_submit(executor, processor, chunk)] = position
             if not pending:
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                error = future.exception()
-                # The worker is gone, not only the chunk.
-                yield (
-                    pending.pop(future),
-                    (
-                        Outcome(lost=f"{type(error).__name__}: {error}")
-                        if error
-                        else future.result()
-                    ),
-                )
+                yield pending.pop(future), _outcome(future)
     finally:
         for future in pending:
             future.cancel()
+
+
+def _submit(executor: Executor, processor: ProcessorABC, chunk: Chunk) -> "Future[Outcome]":
+    try:
+        return executor.submit(process_chunk, processor, chunk)
+    # A pool whose worker died takes no more work; the chunk is lost, the account goes on.
+    except RuntimeError as error:
+        future: Future[Outcome] = Future()
+        future.set_result(Outcome(lost=f"{type(error).__name__}: {error}"))
+        return future
+
+
+def _outcome(future: "Future[Outcome]") -> Outcome:
+    # Set where not only the chunk failed but its worker is gone.
+    error: BaseException | None
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
+    return Outcome(lost=f"{type(error).__name__}: {error}") if error else future.result()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from fileset.coffea_api import IterativeExecutor, ProcessorABC, Runner
+from fileset.errors import InputError
 from fileset.exposure import Ledger, settle
 from fileset.formats import FORMATS
 from fileset.plan import Chunk
@@ -18,6 +19,10 @@ def coffea_fileset(plan: Sequence[Chunk]) -> dict[str, dict[str, Any]]:
     """Files and metadata of a plan as coffea's own fileset dictionary."""
     fileset: dict[str, dict[str, Any]] = {}
     for chunk in plan:
+        if not chunk.path.isascii():
+            raise InputError(
+                f"{chunk.path}: coffea's Runner takes ASCII file names only; leave out --engine"
+            )
         # coffea adds the name of the dataset itself and refuses it in the metadata.
         metadata = {k: v for k, v in chunk.metadata.items() if k != "dataset"}
         entry = fileset.setdefault(chunk.dataset, {"files": {}, "metadata": metadata})

@@ -6,6 +6,7 @@ rest in ``templates.json``.
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,17 @@ from .variations import NOMINAL
 
 SCHEMA = 1
 _CONTENT = "templates.json"
+
+# What the readers of zip, JSON and arrays raise for a file that is damaged or something else.
+_UNREADABLE = (
+    OSError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -167,16 +179,14 @@ class Templates:
                 histograms = {
                     name: Hist(uhi.io.zip.read(archive, name)) for name in content["histograms"]
                 }
+                ledger = Ledger.from_json(content["ledger"])
+                return cls(histograms, ledger, content["datasets"], content["provenance"])
         except FileNotFoundError:
             raise InputError(f"{path}: no such templates file; 'process' writes one") from None
-        except (OSError, KeyError, zipfile.BadZipFile, json.JSONDecodeError) as error:
+        except InputError:
+            raise
+        except _UNREADABLE as error:
             raise InputError(f"{path}: not a templates file ({error}); process again") from error
-        return cls(
-            histograms,
-            Ledger.from_json(content["ledger"]),
-            content["datasets"],
-            content["provenance"],
-        )
 
 
 def collect(

@@ -125,7 +125,10 @@ def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:
     """
     labels = variation.labels(events.metadata)
     result = variation.function(events)
-    table = np.column_stack(result) if isinstance(result, tuple) else np.asarray(result)
+    if isinstance(result, tuple):
+        # Of awkward arrays, column_stack would make another awkward array.
+        result = np.column_stack([np.asarray(column) for column in result])
+    table = np.asarray(result)
     if table.shape != (len(events), len(labels)):
         raise InputError(
             f"{describe(events)}: variation {variation.name!r} gives an array of shape "

@@ -20,7 +20,8 @@ from .base import Exposure, Format
 
 
 def _electron_energy(events: ak.Array) -> NDArray[Any]:
-    # 'LepE' repeats the neutrino energy for neutral currents; 1 - Y is right for all nu-e events.
+    # The same as 'LepE' in the released file; some productions put the neutrino energy there for
+    # neutral currents.
     return np.asarray((1.0 - events.Y) * events.Ev)
 
 
@@ -28,8 +29,8 @@ def _norm(file: uproot.ReadOnlyDirectory) -> Exposure | None:
     """Histogram ``norm``: first bin the weight of every event, second bin the POT of the file."""
     if "norm" not in file.keys(cycle=False):
         return None
-    event_weight, pot = file["norm"].values()[:2]
-    return Exposure(float(pot), float(event_weight))
+    bins = file["norm"].values()
+    return Exposure(float(bins[1]), float(bins[0])) if len(bins) > 1 else None
 
 
 DUNE_FD_CAF = Format(

@@ -79,10 +79,41 @@ def test_files_shows_entries_and_exposure(
     fileset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert nudipole("files", fileset, "--json") == 0
-    infos = json.loads(capsys.readouterr().out)
+    content = json.loads(capsys.readouterr().out)
+    infos = content["files"]
+    assert content["problems"] == []
     assert {"signal", "background", "nd_data"} == set(infos)
     assert infos["nd_data"][0]["pot"] == pytest.approx(3.62e20)
     assert sum(info["entries"] for info in infos["background"]) == 4000
+
+
+def test_files_lists_every_problem_and_still_shows_the_good_files(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.root").write_text("not a ROOT file")
+    good = next((demo / "signal").glob("*.root"))
+    description = tmp_path / "mixed.toml"
+    description.write_text(f'[mc]\nfiles = ["{good}", "text.root", "absent.root"]\n')
+    assert nudipole("files", description) == 2
+    captured = capsys.readouterr()
+    assert "2000" in captured.out
+    problems = captured.err.splitlines()
+    assert len(problems) == 2
+    assert "text.root" in problems[0]
+    assert "absent.root: no such file" in problems[1]
+
+
+def test_cut_flow_shows_yields_with_one_cut_left_out(
+    demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nudipole("show", demo / "templates.zip") == 0
+    text = capsys.readouterr().out
+    rows = [line.split() for line in text.splitlines() if line.split()]
+    flow = [row for row in rows if row[0] in ("recoil_energy", "ttheta2")]
+    assert "N-1" in text
+    # The last cut of the list: leaving it out gives what the cut before it left.
+    before, last = flow[:2]
+    assert float(last[-1]) == pytest.approx(float(before[-2]))
 
 
 def test_process_and_show_print_the_cut_flow(

@@ -1,0 +1,164 @@
+import awkward as ak
+import dask
+import numpy as np
+import pytest
+import uproot
+from coffea.nanoevents import NanoEventsFactory
+
+from fileset.formats.nova_caf import NovaCAFSchema
+from fileset.schema import CAFSchema
+
+MODES = ["eager", "virtual", "dask"]
+
+# Three slices: one neutrino with two particles; none; two neutrinos with no and one particle.
+SLICES = {
+    "rec.slc.calE": [0.5, 0.25, 2.0],
+    "rec.mc.nu.E": [[1.5], [], [2.5, 3.5]],
+    "rec.mc.nu.p.x": [[1.0], [], [2.0, 3.0]],
+    "rec.mc.nu.prim..length": [[2], [], [0, 1]],
+    "rec.mc.nu.prim..idx": [[0], [], [0, 0]],
+    "rec.mc.nu.prim.pdg": [[11, 14], [], [-13]],
+    "rec.mc.nu.prim.p.E": [[0.75, 0.5], [], [3.25]],
+    "rec.mc.nu.rwgt.ppfx.vuniv..length": [[3], [], [3, 3]],
+    "rec.mc.nu.rwgt.ppfx.vuniv": [[1, 2, 3], [], [4, 5, 6, 7, 8, 9]],
+    "rec.mc.nu.prim..totarraysize": [2, 0, 1],
+}
+
+
+def write(path, branches):
+    content = {name: ak.Array(values) for name, values in branches.items()}
+    with uproot.recreate(path) as file:
+        tree = file.mktree("recTree", {name: v.type.content for name, v in content.items()})
+        tree.extend(content)
+    return path
+
+
+def open_tree(path, mode="virtual", schema=NovaCAFSchema, **options):
+    with uproot.open(path) as file:
+        factory = NanoEventsFactory.from_root(
+            {str(path): "recTree"} if mode == "dask" else file,
+            **({} if mode == "dask" else {"treepath": "recTree"}),
+            schemaclass=schema,
+            mode=mode,
+            **options,
+        )
+        events = factory.events()
+        return events if mode == "dask" else ak.materialize(events)
+
+
+def values(array):
+    (computed,) = dask.compute(array, scheduler="sync")
+    return ak.to_list(computed)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_dotted_names_become_nested_records_in_every_mode(tmp_path, mode):
+    events = open_tree(write(tmp_path / "a.root", SLICES), mode)
+    assert values(events.slc.calE) == [0.5, 0.25, 2.0]
+    assert values(events.mc.nu.E) == [[1.5], [], [2.5, 3.5]]
+    assert values(events.mc.nu.p.x) == [[1.0], [], [2.0, 3.0]]
+    assert values(events.mc.nu.prim.p.E) == [[[0.75, 0.5]], [], [[], [3.25]]]
+    assert values(events.mc.nu.prim.pdg) == [[[11, 14]], [], [[], [-13]]]
+    assert values(events.mc.nu.rwgt.ppfx.vuniv) == [[[1, 2, 3]], [], [[4, 5, 6], [7, 8, 9]]]
+
+
+def test_members_of_one_list_are_one_record_with_its_types(tmp_path):
+    events = open_tree(write(tmp_path / "a.root", SLICES))
+    assert events.mc.nu[0].tolist() == [
+        {
+            "E": 1.5,
+            "p": {"x": 1.0},
+            "prim": [{"pdg": 11, "p": {"E": 0.75}}, {"pdg": 14, "p": {"E": 0.5}}],
+            "rwgt": {"ppfx": {"vuniv": [1, 2, 3]}},
+        }
+    ]
+    assert events.mc.nu.prim.pdg.ndim == 3
+    assert ak.type(events.mc.nu.prim.pdg).content.content.content.primitive == "int64"
+
+
+def test_selected_slices_keep_their_inner_lists(tmp_path):
+    events = open_tree(write(tmp_path / "a.root", SLICES))
+    assert events[np.array([False, True, True])].mc.nu.prim.pdg.tolist() == [[], [[], [-13]]]
+
+
+def test_a_range_of_entries_has_its_own_inner_lists(tmp_path):
+    path = write(tmp_path / "a.root", SLICES)
+    events = open_tree(path, entry_start=1, entry_stop=3)
+    assert events.mc.nu.prim.pdg.tolist() == [[], [[], [-13]]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_three_levels_of_lists_are_cut_by_the_lengths_of_each(tmp_path, mode):
+    class Schema(CAFSchema):
+        lists = frozenset({"a", "a.b", "a.b.c"})
+
+    path = write(
+        tmp_path / "a.root",
+        {
+            "rec.a.x": [[1, 2], [], [3]],
+            "rec.a.b..length": [[2, 0], [], [1]],
+            "rec.a.b.y": [[10, 11], [], [12]],
+            "rec.a.b.c..length": [[1, 2], [], [0]],
+            "rec.a.b.c.z": [[100, 101, 102], [], []],
+        },
+    )
+    events = open_tree(path, mode, Schema)
+    assert values(events.a.b.y) == [[[10, 11], []], [], [[12]]]
+    assert values(events.a.b.c.z) == [[[[100], [101, 102]], []], [], [[[]]]]
+
+
+def test_no_branch_of_bookkeeping_appears_among_the_fields(tmp_path):
+    events = open_tree(write(tmp_path / "a.root", SLICES))
+    assert events.fields == ["slc", "mc"]
+    assert events.mc.nu.prim.fields == ["pdg", "p"]
+
+
+def test_uproot_counters_of_simulated_files_do_not_appear(toy):
+    events = open_tree(toy.parent / "signal/nuone_fhc_0000.root")
+    assert events.fields == ["hdr", "vtx", "slc", "sel", "mc"]
+
+
+def test_real_branches_that_begin_with_n_stay(tmp_path):
+    path = write(tmp_path / "a.root", {"rec.slc.nhit": [3, 4], "rec.mc.nu.nprim": [[1], [2]]})
+    events = open_tree(path)
+    assert events.slc.nhit.tolist() == [3, 4]
+    assert events.mc.nu.nprim.tolist() == [[1], [2]]
+
+
+def test_empty_lists_everywhere_keep_their_nesting(tmp_path):
+    empty = ak.values_astype(ak.Array([[], []]), "float64")
+    lengths = ak.values_astype(ak.Array([[], []]), "int32")
+    path = write(
+        tmp_path / "a.root",
+        {"rec.mc.nu.E": empty, "rec.mc.nu.prim..length": lengths, "rec.mc.nu.prim.p.E": empty},
+    )
+    events = open_tree(path)
+    assert events.mc.nu.E.tolist() == [[], []]
+    assert (events.mc.nu.prim.p.E.tolist(), events.mc.nu.prim.p.E.ndim) == ([[], []], 3)
+
+
+def test_prefixes_of_split_objects_are_dropped():
+    content = {"class": "NumpyArray", "primitive": "float32", "form_key": "k", "parameters": {}}
+    form = {
+        "class": "RecordArray",
+        "fields": ["rec/rec.slc/rec.slc.calE", "rec/rec.hdr/rec.hdr.run"],
+        "contents": [content, content],
+        "parameters": {},
+        "form_key": "",
+    }
+    schema = NovaCAFSchema(form)
+    assert schema.form["fields"] == ["slc", "hdr"]
+    assert [record["fields"] for record in schema.form["contents"]] == [["calE"], ["run"]]
+
+
+def test_elastic_vertex_is_a_record_or_a_list_as_the_file_has_it(tmp_path):
+    new = {"rec.vtx.elastic.IsValid": [1, 1], "rec.vtx.elastic.fuzzyk.png.len": [[1.0, 2.0], []]}
+    old = {
+        "rec.vtx.elastic.IsValid": [[1], []],
+        "rec.vtx.elastic.fuzzyk.png..length": [[2], []],
+        "rec.vtx.elastic.fuzzyk.png.len": [[1.0, 2.0], []],
+    }
+    record = open_tree(write(tmp_path / "new.root", new))
+    vector = open_tree(write(tmp_path / "old.root", old))
+    assert record.vtx.elastic.fuzzyk.png.len.tolist() == [[1.0, 2.0], []]
+    assert vector.vtx.elastic.fuzzyk.png.len.tolist() == [[[1.0, 2.0]], []]

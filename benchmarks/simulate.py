@@ -1,4 +1,4 @@
-"""Slices per minute of the toy near detector, writing included: ``python benchmarks/simulate.py``."""
+"""Slices per minute of the toy near detector, with writing: ``python benchmarks/simulate.py``."""
 
 import argparse
 import tempfile

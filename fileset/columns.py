@@ -124,8 +124,13 @@ def _lazy(events: ak.Array, name: str, expression: Expression, dtype: str) -> ak
     """Array of ``len(events)`` values that are computed when they are first looked at."""
 
     def compute() -> NDArray[Any]:
-        values = np.asarray(_evaluate(events, name, expression), dtype=dtype)
-        return np.broadcast_to(values, (len(events),))
+        values = _evaluate(events, name, expression)
+        try:
+            return np.broadcast_to(np.asarray(values, dtype=dtype), (len(events),))
+        except ValueError as error:
+            raise InputError(
+                f"{describe(events)}: column {name!r} is not one {dtype} per event: {error}"
+            ) from error
 
     form = ak.forms.NumpyForm(dtype, form_key=name)
     return ak.from_buffers(form, len(events), {f"{name}-data": compute})

@@ -171,6 +171,10 @@ def _describe(dataset: Dataset, path: str, file: uproot.ReadOnlyDirectory, where
     tree_name = dataset.files[path] or layout.tree
     tree = _tree(file, tree_name, where)
     exposure_source, exposure = _exposure(dataset, layout, file, where)
+    try:
+        universes = layout.universes(tree)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     return FileInfo(
         path=path,
         tree=tree_name,
@@ -182,7 +186,7 @@ def _describe(dataset: Dataset, path: str, file: uproot.ReadOnlyDirectory, where
         exposure_source=exposure_source,
         pot=exposure.pot,
         event_weight=exposure.event_weight,
-        universes=layout.universes(tree),
+        universes=universes,
         boundaries=tuple(int(b) for b in tree.branches[0].entry_offsets),
     )
 

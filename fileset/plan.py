@@ -78,7 +78,15 @@ def make_plan(
     if chunksize < 1 or (max_chunks is not None and max_chunks < 1):
         raise InputError(f"chunksize {chunksize} and max_chunks {max_chunks} must be positive")
     plan: list[Chunk] = []
+    owners: dict[str, str] = {}
     for dataset in fileset.values():
+        infos = inspect_dataset(dataset)
+        for info in infos:
+            if owners.setdefault(info.uuid, dataset.name) != dataset.name:
+                raise InputError(
+                    f"datasets {owners[info.uuid]!r} and {dataset.name!r} both hold {info.path}: "
+                    "its events would count twice; list it once"
+                )
         chunks = (
             Chunk(
                 dataset.name,
@@ -90,7 +98,7 @@ def make_plan(
                 info.pot * (stop - start) / info.entries,
                 metadata(dataset, info),
             )
-            for info in inspect_dataset(dataset)
+            for info in infos
             for start, stop in _ranges(info, chunksize)
         )
         plan.extend(itertools.islice(chunks, max_chunks))

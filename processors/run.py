@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 # What a network or a file server may recover from; anything else fails the same way again.
 TRANSIENT = (ConnectionError, TimeoutError, BlockingIOError)
 ATTEMPTS = 3
-PENDING = 64
-"""Chunks submitted ahead: enough to keep a cluster busy, few enough to bound memory."""
+PENDING = 1000
+"""Chunks submitted ahead: enough to keep a large cluster busy."""
 
 
 class Outcome(NamedTuple):

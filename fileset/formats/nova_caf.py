@@ -13,7 +13,8 @@ import uproot
 from numpy.typing import NDArray
 
 from ..columns import Expression, first, not_negative
-from ..schema import CAFSchema
+from ..errors import InputError
+from ..schema import LENGTH, CAFSchema
 from .base import Exposure, Format
 
 NUMI_BEAM_DIRECTION = (-8.42393199e-4, -6.17395015e-2, 9.98091942e-1)
@@ -80,7 +81,8 @@ def _flux_weight(events: ak.Array) -> NDArray[Any]:
 
 
 def _flux_universes(events: ak.Array) -> ak.Array:
-    return ak.firsts(events.mc.nu.rwgt.ppfx.vuniv)
+    weights = events.mc.nu.rwgt.ppfx.vuniv
+    return ak.firsts(ak.where(weights > _PPFX_NO_WEIGHT, 1.0, weights))
 
 
 def _knobs(sigma: str) -> Expression:
@@ -117,11 +119,35 @@ def _is_mc(tree: uproot.TTree) -> bool:
     return bool(tree["rec.hdr.ismc"].array(entry_stop=1, library="np")[0])
 
 
+# Lists inside the list of neutrinos, by a branch of each.
+_INNER_LISTS = {
+    "rec.mc.nu.prim.pdg": "rec.mc.nu.prim",
+    "rec.mc.nu.rwgt.genie.plus1sigma": "rec.mc.nu.rwgt.genie",
+    "rec.mc.nu.rwgt.ppfx.vuniv": "rec.mc.nu.rwgt.ppfx.vuniv",
+}
+_UNIVERSES = "rec.mc.nu.rwgt.ppfx.vuniv"
+
+
+def _is_flattened(branch: uproot.TBranch) -> bool:
+    """Whether lists of lists are stored as one list; a split object keeps them apart."""
+    interpretation = branch.interpretation
+    return isinstance(interpretation, uproot.AsJagged) and not interpretation.content.inner_shape
+
+
 def _universes(tree: uproot.TTree) -> int:
-    branch = "rec.mc.nu.rwgt.ppfx.vuniv..length"
-    if branch not in tree:
+    for branch, path in _INNER_LISTS.items():
+        if branch in tree and path + LENGTH not in tree and _is_flattened(tree[branch]):
+            raise InputError(
+                f"branch {branch!r} holds the lists of all neutrinos in one, but their lengths, "
+                f"branch {path + LENGTH!r}, are missing; write the file with them"
+            )
+    if _UNIVERSES not in tree:
         return 0
-    return int(ak.max(tree[branch].array(), initial=0, mask_identity=False))
+    if _UNIVERSES + LENGTH in tree:
+        counts = tree[_UNIVERSES + LENGTH].array()
+    else:
+        counts = ak.num(tree[_UNIVERSES].array(), axis=2)
+    return int(ak.max(counts, axis=None, initial=0, mask_identity=False))
 
 
 NOVA_CAF = Format(

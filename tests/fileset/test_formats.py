@@ -318,3 +318,35 @@ def test_chunks_of_both_formats_can_be_in_one_plan(toy, dune_file):
 def test_every_selection_can_be_made_on_nova_columns(nova, selection):
     output = NuoneProcessor(selection, "none").process(nova)["nd"]
     assert list(output["cutflow"].axes["cut"]) == ["all", *SELECTIONS[selection]]
+
+
+def _int32(values):
+    return ak.values_astype(ak.Array(values), "int32")
+
+
+def test_lists_inside_lists_without_their_lengths_are_refused(write_caf):
+    branches = {
+        "rec.mc.nu.E": [[1.0], [2.0], []],
+        "rec.mc.nu.prim.pdg": _int32([[11, 14], [11, 14], []]),
+    }
+    fileset = load_fileset({"mc": {"files": [str(write_caf("short.root", branches=branches))]}})
+    with pytest.raises(InputError, match=r"short\.root: branch 'rec\.mc\.nu\.prim\.pdg' .*lengths"):
+        make_plan(fileset)
+
+
+def test_universe_without_a_weight_counts_as_one(write_caf):
+    branches = {
+        "rec.mc.nu.E": [[1.0], [], [2.0]],
+        "rec.mc.nu.rwgt.ppfx.cv": [[1.0], [], [1.0]],
+        "rec.mc.nu.rwgt.ppfx.vuniv": [[0.5, 99.0], [], [91.0, 2.0]],
+        "rec.mc.nu.rwgt.ppfx.vuniv..length": _int32([[2], [], [2]]),
+    }
+    fileset = load_fileset({"mc": {"files": [str(write_caf(branches=branches))]}})
+    assert open_chunk(fileset, "mc").flux_universes.to_list() == [[0.5, 1.0], [], [1.0, 2.0]]
+
+
+def test_weight_branch_with_a_list_per_event_is_refused(write_caf):
+    path = write_caf(branches={"rec.weights": [[1.0, 2.0], [], [1.0]]})
+    fileset = load_fileset({"mc": {"files": [str(path)], "weight": "rec.weights"}})
+    with pytest.raises(InputError, match="'generator_weight' is not one float64 per event"):
+        np.asarray(open_chunk(fileset, "mc").generator_weight)

@@ -74,3 +74,10 @@ def test_a_chunk_opens_with_its_own_entries(fileset):
 def test_what_is_not_there_cannot_be_opened(fileset, dataset, chunk, message):
     with pytest.raises(InputError, match=message):
         open_chunk(fileset, dataset, chunk, chunksize=4)
+
+
+def test_a_file_in_two_datasets_is_refused(write_caf):
+    path = str(write_caf())
+    fileset = load_fileset({"one": {"files": [path]}, "two": {"files": [path]}})
+    with pytest.raises(InputError, match=r"'one' and 'two' both hold .*count twice"):
+        make_plan(fileset)

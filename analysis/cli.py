@@ -6,12 +6,15 @@ Exit code 1: the work is incomplete, and the message says what is missing.
 
 import argparse
 import contextlib
+import dataclasses
 import importlib.util
 import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .arguments import parser
 
 if TYPE_CHECKING:
     from fileset import Chunk
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_packages()
         arguments = parser().parse_args(argv)
         logging.basicConfig(level="DEBUG" if arguments.verbose else "WARNING", stream=sys.stderr)
-        status = arguments.command(arguments)
+        status = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; nothing was written, run the command again", 1))
     except BrokenPipeError:
@@ -62,76 +65,6 @@ def check_packages() -> None:
                 f"'import {name}' gives {found}, expected {home / name}; install nudipole in a "
                 "virtual environment of its own"
             )
-
-
-def parser() -> argparse.ArgumentParser:
-    """Build the command line of all verbs."""
-    top = argparse.ArgumentParser(
-        prog="nudipole",
-        description="Neutrino magnetic moment from neutrino-electron scattering.",
-        epilog="example: nudipole demo",
-    )
-    top.add_argument("-v", "--verbose", action="store_true", help="log details, show tracebacks")
-    verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
-
-    verb = _verb(verbs, demo, "the whole job on a simulated near detector", "demo --out demo")
-    verb.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
-    verb.add_argument("--events", type=int, default=300_000, help="simulated slices")
-    verb.add_argument("--seed", type=int, default=1)
-    _execution_options(verb)
-    _limit_options(verb)
-
-    verb = _verb(verbs, simulate, "write toy CAF files", "simulate --sample nuone --out sim")
-    verb.add_argument("--out", type=Path, required=True, help="folder for the files")
-    size = verb.add_mutually_exclusive_group(required=True)
-    size.add_argument("--events", type=int, help="number of slices")
-    size.add_argument("--pot", type=float, help="exposure; the number of slices is Poisson")
-    verb.add_argument("--seed", type=int, default=1)
-    verb.add_argument("--files", type=int, default=1)
-    verb.add_argument("--sample", default="nd", help="nuone, background, nd or data")
-    verb.add_argument("--mu-nu", type=float, default=0.0, help="magnetic moment [mu_B]")
-    verb.add_argument("--horn-current", default="FHC", help="FHC or RHC")
-    verb.add_argument("--overwrite", action="store_true", help="replace the sample if it is there")
-
-    verb = _verb(verbs, files, "what would be read", "files nova_nd.toml")
-    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
-    _json_option(verb)
-
-    verb = _verb(verbs, process, "events to templates", "process nova_nd.toml -o templates.zip")
-    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
-    verb.add_argument("-o", "--output", type=Path, required=True, help="templates file to write")
-    verb.add_argument(
-        "--selection",
-        default="note_window",
-        help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
-    )
-    verb.add_argument("--variations", help="comma-separated names, or 'none'; default: all")
-    verb.add_argument("--radiative", default="none", help="none or sarantakos, for the SM signal")
-    verb.add_argument(
-        "--allow-missing",
-        action="store_true",
-        help="write the result without the chunks that failed, at the exposure of the others",
-    )
-    _execution_options(verb)
-
-    verb = _verb(verbs, show, "cut flow, yields and ledger of templates", "show templates.zip")
-    verb.add_argument("templates", type=Path)
-    _pot_option(verb)
-    _json_option(verb)
-
-    verb = _verb(verbs, limit, "a limit from templates or an experiment", "limit nova_biao")
-    verb.add_argument("source", help="templates file, or a published experiment such as nova_biao")
-    verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
-    _pot_option(verb)
-    _limit_options(verb)
-    _json_option(verb)
-
-    verb = _verb(verbs, report, "self-contained HTML page and figures", "report t.zip --out page")
-    verb.add_argument("templates", type=Path)
-    verb.add_argument("--out", type=Path, required=True, help="folder to write")
-    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
-    _pot_option(verb)
-    return top
 
 
 def demo(arguments: argparse.Namespace) -> int:
@@ -287,57 +220,17 @@ def report(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verb(verbs: Any, command: Any, text: str, example: str) -> argparse.ArgumentParser:
-    verb: argparse.ArgumentParser = verbs.add_parser(
-        command.__name__,
-        help=text,
-        description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"example: nudipole {example}",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    verb.set_defaults(command=command)
-    return verb
-
-
-def _execution_options(verb: argparse.ArgumentParser) -> None:
-    from fileset.plan import DEFAULT_CHUNKSIZE
-
-    verb.add_argument("--executor", default="iterative", help="iterative, futures (loky) or dask")
-    verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
-    verb.add_argument("--workers", type=int, help="processes; default: one per core")
-    verb.add_argument("--scheduler", help="address of a running dask scheduler, tcp://host:8786")
-    verb.add_argument("--chunksize", type=int, default=DEFAULT_CHUNKSIZE, help="entries per chunk")
-    verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
-
-
-def _limit_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
-    verb.add_argument(
-        "--method",
-        default="all",
-        help="fc, classical, cls, bayes_s, bayes_mu, profile_one_sided, profile_two_sided or all",
-    )
-
-
-def _pot_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--pot", type=float, help="exposure [POT] for templates without data")
-
-
-def _json_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="machine-readable output")
+COMMANDS = {
+    command.__name__: command for command in (demo, simulate, files, process, show, limit, report)
+}
 
 
 def _execution(arguments: argparse.Namespace) -> Any:
     from processors.pipeline import Execution
 
-    return Execution(
-        executor=arguments.executor,
-        engine=arguments.engine,
-        workers=arguments.workers,
-        scheduler=arguments.scheduler,
-        chunksize=arguments.chunksize,
-        max_chunks=arguments.max_chunks,
-    )
+    given = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(Execution)}
+    # What was not given has its default there.
+    return Execution(**{name: value for name, value in given.items() if value is not None})
 
 
 @contextlib.contextmanager

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.cli import parser
+from analysis.arguments import parser
+from analysis.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETUP, TESTS, *OTHERS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
+LINES = [
     line.partition("#")[0].strip()
     for block in OTHERS
     for line in block.splitlines()
@@ -32,10 +33,10 @@ def test_each_of_the_two_commands_is_one_line() -> None:
     assert "[test]" in TESTS
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", LINES)
 def test_readme_command_is_understood_by_the_command_line(command: str) -> None:
     arguments = parser().parse_args(shlex.split(command)[1:])
-    assert callable(arguments.command)
+    assert callable(COMMANDS[arguments.command])
 
 
 def test_every_verb_is_in_the_readme() -> None:

@@ -1,41 +1,67 @@
-"""How kernels are compiled and called: no stale machine code, no warnings about deliberate NaN."""
+"""How kernels are compiled and called: late, no stale code, no warnings about deliberate NaN."""
 
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+_COMPILING = threading.RLock()
 
-def quiet(ufunc: Any) -> Callable[..., Any]:
-    """Wrap a compiled ufunc so that calling it never emits a floating-point warning.
 
-    The compiler may evaluate the branch for good input on bad input too and discard the result; the
-    processor's flags remember it, and numpy would warn or not depending on version and machine. Bad
-    input shows as NaN in the result, always.
+class Kernel:
+    """Ufunc of float64 that compiles on first use and never emits a floating-point warning.
+
+    Late, because loading all kernels, even from the cache on disk, takes longer than importing
+    numba. Quiet, because the compiler may evaluate the branch for good input on bad input too and
+    discard the result; the processor's flags remember it, and numpy would warn or not depending on
+    version and machine. Bad input shows as NaN in the result, always.
 
     Parameters
     ----------
     ufunc : numba DUFunc
-        Compiled kernel; stays reachable as attribute ``ufunc``, its source as ``__wrapped__``.
-
-    Returns
-    -------
-    callable
-        Takes what the ufunc takes, awkward arrays included.
+        Without signatures. Its Python source stays reachable as ``__wrapped__``.
     """
-    source = ufunc.__wrapped__
 
-    @functools.wraps(source)
-    def kernel(*arguments: Any, **options: Any) -> Any:
+    def __init__(self, ufunc: Any) -> None:
+        self.__wrapped__: Any = ufunc.__wrapped__
+        functools.update_wrapper(self, self.__wrapped__)
+        self._ufunc = ufunc
+        self._compiled = False
+
+    @property
+    def ufunc(self) -> Any:
+        """The numpy ufunc, for use inside other compiled functions: float64 alone."""
+        if not self._compiled:
+            with _COMPILING:
+                self._compile()
+        return self._ufunc
+
+    def _compile(self) -> None:
+        if self._compiled:
+            return
+        arguments = ", ".join(["float64"] * self.__wrapped__.__code__.co_argcount)
+        self._ufunc.add(f"float64({arguments})")
+        # Otherwise single-precision or integer columns would get kernels of their own precision.
+        self._ufunc.disable_compile()
+        self._compiled = True
+
+    def __reduce__(self) -> str:
+        """Pickle by name, as functions do."""
+        return str(self.__wrapped__.__qualname__)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the ufunc; takes what it takes, awkward arrays included."""
         with np.errstate(all="ignore"):
-            return ufunc(*arguments, **options)
+            return self.ufunc(*arguments, **options)
 
-    kernel.ufunc = ufunc  # type: ignore[attr-defined]
-    return kernel
+
+def quiet(ufunc: Any) -> Kernel:
+    """Make a `Kernel`: the decorator above ``@vectorize(cache=True)``."""
+    return Kernel(ufunc)
 
 
 def discard_stale_kernels(folder: Path) -> None:

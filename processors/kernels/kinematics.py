@@ -13,13 +13,13 @@ from .compilation import quiet
 from .constants import M_E
 
 
-@njit("float64(float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def endpoint(E_nu: float) -> float:
     """Largest recoil energy [GeV], scalar form of `max_recoil_energy` for use inside kernels."""
     return 2.0 * E_nu * E_nu / (M_E + 2.0 * E_nu)
 
 
-@njit("float64(float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def room_below_endpoint(T: float, E_nu: float) -> float:
     """``endpoint(E_nu) - T`` [GeV] without the cancellation of that subtraction.
 
@@ -29,7 +29,7 @@ def room_below_endpoint(T: float, E_nu: float) -> float:
     return (2.0 * E_nu * (E_nu - T) - M_E * T) / (2.0 * E_nu + M_E)
 
 
-@njit("UniTuple(float64, 3)(float64, float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def clip_window(T_min: float, T_max: float, E_nu: float) -> tuple[float, float, float]:
     """Part of a recoil window below the kinematic limit, for ``T_min`` below that limit.
 
@@ -44,7 +44,7 @@ def clip_window(T_min: float, T_max: float, E_nu: float) -> tuple[float, float, 
 
 
 @quiet
-@vectorize(["float64(float64)"], cache=True)
+@vectorize(cache=True)
 def max_recoil_energy(E_nu: float) -> float:
     """Kinematic limit of the electron recoil energy.
 
@@ -64,7 +64,7 @@ def max_recoil_energy(E_nu: float) -> float:
 
 
 @quiet
-@vectorize(["float64(float64)"], cache=True)
+@vectorize(cache=True)
 def min_neutrino_energy(T: float) -> float:
     """Smallest neutrino energy that can give a recoil.
 
@@ -83,7 +83,7 @@ def min_neutrino_energy(T: float) -> float:
     return 0.5 * (T + math.sqrt(T) * math.sqrt(T + 2.0 * M_E))
 
 
-@njit("float64(float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def scalar_cos_theta(T: float, E_nu: float) -> float:
     """Cosine of the recoil angle [1], scalar form of `recoil_cos_theta` for use inside kernels."""
     if not (T >= 0.0 and 0.0 < E_nu < math.inf and T <= endpoint(E_nu)):
@@ -92,7 +92,7 @@ def scalar_cos_theta(T: float, E_nu: float) -> float:
     return min((E_nu + M_E) / E_nu * math.sqrt(T / (T + 2.0 * M_E)), 1.0)
 
 
-@njit("float64(float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def scalar_theta(T: float, E_nu: float) -> float:
     """Recoil angle [rad], scalar form of `recoil_theta` for use inside kernels.
 
@@ -108,7 +108,7 @@ def scalar_theta(T: float, E_nu: float) -> float:
 
 
 @quiet
-@vectorize(["float64(float64, float64)"], cache=True)
+@vectorize(cache=True)
 def recoil_cos_theta(T: float, E_nu: float) -> float:
     """Cosine of the angle between the recoil electron and the neutrino.
 
@@ -129,7 +129,7 @@ def recoil_cos_theta(T: float, E_nu: float) -> float:
 
 
 @quiet
-@vectorize(["float64(float64, float64)"], cache=True)
+@vectorize(cache=True)
 def recoil_theta(T: float, E_nu: float) -> float:
     """Angle between the recoil electron and the neutrino.
 
@@ -155,7 +155,7 @@ def recoil_theta(T: float, E_nu: float) -> float:
 
 
 @quiet
-@vectorize(["float64(float64, float64)"], cache=True)
+@vectorize(cache=True)
 def ttheta2(T: float, E_nu: float) -> float:
     """Recoil energy times squared recoil angle, exact.
 

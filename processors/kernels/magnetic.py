@@ -8,24 +8,17 @@ atoms.
 
 import math
 
-from numba import njit, vectorize
+from numba import vectorize
 
 from .compilation import quiet
 from .constants import K_MAGNETIC, K_SM
 from .kinematics import clip_window, endpoint
 from .neutrino_electron import couplings, tree_shape
-
-
-@njit("float64(float64)", cache=True, error_model="numpy")
-def atanh_excess(z: float) -> float:
-    """atanh(z) - z for 0 <= z <= 0.1 [1], by its series: all terms are positive."""
-    z2 = z * z
-    tail = 1 / 9 + z2 * (1 / 11 + z2 * (1 / 13 + z2 * (1 / 15 + z2 * (1 / 17 + z2 / 19))))
-    return z * z2 * (1 / 3 + z2 * (1 / 5 + z2 * (1 / 7 + z2 * tail)))
+from .special import atanh_excess
 
 
 @quiet
-@vectorize(["float64(float64, float64, float64)"], cache=True)
+@vectorize(cache=True)
 def magnetic_dsigma_dT(T: float, E_nu: float, mu_nu: float) -> float:
     """Magnetic-moment part of the neutrino-electron cross-section.
 
@@ -56,7 +49,7 @@ def magnetic_dsigma_dT(T: float, E_nu: float, mu_nu: float) -> float:
 
 
 @quiet
-@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
+@vectorize(cache=True)
 def magnetic_sigma(T_min: float, T_max: float, E_nu: float, mu_nu: float) -> float:
     """Magnetic-moment part of the neutrino-electron cross-section integrated over a recoil window.
 
@@ -97,7 +90,7 @@ def magnetic_sigma(T_min: float, T_max: float, E_nu: float, mu_nu: float) -> flo
 
 
 @quiet
-@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
+@vectorize(cache=True)
 def magnetic_over_sm(T: float, E_nu: float, nu_pdg: float, sin2_theta_w: float) -> float:
     """Ratio of magnetic to Standard Model cross-section for a moment of one Bohr magneton.
 

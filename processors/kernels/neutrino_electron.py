@@ -10,10 +10,10 @@ from numba import njit, vectorize
 
 from .compilation import quiet
 from .constants import K_SM, M_E
-from .kinematics import clip_window, endpoint
+from .kinematics import clip_window, endpoint, room_below_endpoint
 
 
-@njit("UniTuple(float64, 2)(float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def couplings(nu_pdg: float, sin2_theta_w: float) -> tuple[float, float]:
     """Left and right couplings of a neutrino to the electron.
 
@@ -43,15 +43,30 @@ def couplings(nu_pdg: float, sin2_theta_w: float) -> tuple[float, float]:
     return left, sin2_theta_w
 
 
-@njit("float64(float64, float64, float64, float64)", cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def tree_shape(T: float, E_nu: float, left: float, right: float) -> float:
     """Tree-level dsigma/dT in units of ``K_SM`` [1], for given couplings, inside phase space."""
     falling = right * (E_nu - T) / E_nu
     return left * left + falling * falling - left * right * M_E * T / E_nu / E_nu
 
 
+@njit(cache=True, error_model="numpy")
+def shifted_shape(T: float, E_nu: float, left: float, right: float) -> float:
+    """`tree_shape` [1] as a sum of positive terms, for couplings of any sign and size.
+
+    With nearly equal couplings, as a photon has, the terms of `tree_shape` cancel towards the
+    kinematic limit of neutrinos below an electron mass.
+    """
+    product = left * right
+    if product <= 0.0:
+        return tree_shape(T, E_nu, left, right)
+    at_limit = (left - right) + right * T / E_nu
+    room = max(room_below_endpoint(T, E_nu), 0.0)
+    return at_limit * at_limit + product * room * (2.0 * E_nu + M_E) / E_nu / E_nu
+
+
 @quiet
-@vectorize(["float64(float64, float64, float64, float64)"], cache=True)
+@vectorize(cache=True)
 def sm_dsigma_dT(T: float, E_nu: float, nu_pdg: float, sin2_theta_w: float) -> float:
     """Cross-section of Standard Model neutrino-electron scattering per unit of recoil energy.
 
@@ -87,7 +102,7 @@ def sm_dsigma_dT(T: float, E_nu: float, nu_pdg: float, sin2_theta_w: float) -> f
 
 
 @quiet
-@vectorize(["float64(float64, float64, float64, float64, float64)"], cache=True)
+@vectorize(cache=True)
 def sm_sigma(T_min: float, T_max: float, E_nu: float, nu_pdg: float, sin2_theta_w: float) -> float:
     """Cross-section of Standard Model neutrino-electron scattering in a window of recoil energy.
 

@@ -5,10 +5,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.constants import c, e, hbar
 
 from fileset.catalog import GENERATOR_SIN2_THETA_W
 from processors import kernels
-from processors.kernels import constants
+from processors.kernels import constants, radiative
 
 PDG = {"nue": 12, "nuebar": -12, "numu": 14, "numubar": -14, "nutau": 16, "nutaubar": -16}
 TESLA = 195.35278  # [eV^2], Heaviside-Lorentz
@@ -52,6 +53,65 @@ def radiative_weight(inputs):
     return kernels.radiative_ratio(*energies(inputs), PDG[inputs["flavour"]], "sarantakos")
 
 
+def charge_radius(inputs):
+    arguments = PDG[inputs["flavour"]], number(inputs, "sin2thW"), number(inputs, "r2_cm2")
+    return kernels.charge_radius_dsigma_dT(*energies(inputs), *arguments)
+
+
+def charge_radius_transition(inputs):
+    radius = number(inputs, "r2_cm2")
+    return kernels.charge_radius_transition_dsigma_dT(*energies(inputs), radius)
+
+
+def millicharge(inputs):
+    arguments = PDG[inputs["flavour"]], number(inputs, "sin2thW"), number(inputs, "q_e")
+    return kernels.millicharge_dsigma_dT(*energies(inputs), *arguments)
+
+
+def pure_millicharge(inputs):
+    # The part even in the charge, of neutrinos so fast that T/E_nu does not matter.
+    T, charge = number(inputs, "T_GeV"), number(inputs, "q_e") * np.array([1.0, -1.0, 0.0])
+    plus, minus, none = kernels.millicharge_dsigma_dT(T, 1e6, 14, constants.SIN2_THETA_W, charge)
+    return (plus + minus) / 2.0 - none
+
+
+def bks(inputs):
+    # With the constants of the paper and per MeV, as the vectors are.
+    m_e, alpha, g_f = 0.5109989e-3, 1.0 / 137.036, 1.16637e-5
+    T, E_nu = number(inputs, "T_MeV") * constants.MEV, number(inputs, "E_MeV") * constants.MEV
+    scale = 2.0 * g_f**2 * m_e / math.pi * constants.GEV2_TO_CM2 * constants.MEV
+    return scale * radiative.bks_shape(T, E_nu, PDG[inputs["flavour"]], m_e, alpha)
+
+
+def dipole(inputs):
+    arguments = number(inputs, "M_N_GeV"), number(inputs, "mu_muB"), constants.M_E, 1
+    return kernels.dipole_upscatter_dsigma_dT(*energies(inputs), *arguments)
+
+
+def nucleus(inputs):
+    return (*energies(inputs), int(inputs["Z"]), int(inputs["A"]) - int(inputs["Z"]))
+
+
+def cevns(inputs):
+    return kernels.cevns_dsigma_dT(*nucleus(inputs), number(inputs, "sin2thW"))
+
+
+def magnetic_nucleus(inputs):
+    return kernels.magnetic_nucleus_dsigma_dT(*nucleus(inputs), number(inputs, "mu_muB"))
+
+
+def magnetic_nucleus_spin0(inputs):
+    return kernels.magnetic_nucleus_spin0_dsigma_dT(*nucleus(inputs), number(inputs, "mu_muB"))
+
+
+def helm(inputs):
+    return kernels.helm_form_factor(number(inputs, "q_fm_inv"), number(inputs, "A"))
+
+
+def xenon_electrons(inputs):
+    return kernels.ionised_electrons(number(inputs, "T_keV") * constants.KEV, "xenon")
+
+
 def limit(inputs):
     return kernels.max_recoil_energy(number(inputs, "E_GeV"))
 
@@ -93,6 +153,17 @@ VECTORS = {
     "mm_int_nova": magnetic_window,
     "mm_tot_threshold": magnetic_window,
     **dict.fromkeys([f"rad_weight_{i}" for i in (0, 1, 2)], radiative_weight),
+    **dict.fromkeys([f"cr_dsdT_{i}" for i in (0, 2)], charge_radius),
+    "cr_transition_dsdT": charge_radius_transition,
+    "q_dsdT_2": millicharge,
+    "q_pure_lowT": pure_millicharge,
+    **dict.fromkeys([f"bks_dsdT_{i}" for i in (1, 3, 4)], bks),
+    "dipole_e_0": dipole,
+    **dict.fromkeys([f"cevns_sm_{i}" for i in (1, 2, 3)], cevns),
+    "cevns_mm_0": magnetic_nucleus,
+    "cevns_mm_spin0": magnetic_nucleus_spin0,
+    **dict.fromkeys([f"helm_{i}" for i in (0, 1)], helm),
+    **dict.fromkeys([f"xe_Zeff_{i}" for i in (0, 1, 4, 5, 6)], xenon_electrons),
 }
 
 
@@ -109,10 +180,19 @@ def test_kernel_reproduces_the_reference_vector(vectors, identifier):
     assert computed == pytest.approx(float(vector["value"]), rel=float(vector["rtol"]), abs=0.0)
 
 
+def test_hbar_c_has_twelve_digits_of_its_exact_value():
+    gev_fm = hbar * c / e * 1e-9 * 1e15
+    assert constants.HBAR_C == pytest.approx(gev_fm, rel=1e-12)
+
+
 def test_every_vector_of_these_kinds_is_covered(vectors):
-    ours = ("const_", "kin_", "sm_", "mm_", "weight_", "rad_weight_")
-    # Checked below or with the rates: an inverse relation, approximations and a flux average.
+    scattering = ("const_", "kin_", "sm_", "mm_", "weight_", "rad_weight_", "bks_", "cr_", "q_")
+    ours = (*scattering, "dipole_e_", "cevns_", "helm_", "xe_")
+    # Checked below, with the rates or with the theory: an inverse relation, approximations, a flux
+    # average, and the charge radii that the Standard Model predicts.
     elsewhere = {
+        "cr_SM_e",
+        "cr_SM_tau",
         "kin_T_from_cos_0",
         "kin_Ttheta2_approx_0",
         "kin_Ttheta2_approx_1",

@@ -8,9 +8,10 @@ import math
 from dataclasses import dataclass
 
 from fileset.fluxes import load_flux
+from fileset.targets import Target
 
 from ..limit import METHODS, CountLimit, count_limit
-from ..rates import expected_rate
+from ..rates import Hypothesis, expected_rate
 from .rows import Experiment, find_experiment
 
 MU_REFERENCE = 1e-9
@@ -91,8 +92,8 @@ def signal_yield(experiment: Experiment, *, nue_fraction: float | None = None) -
     -------
     float
         Expected neutrino-electron events, times the ratio of magnetic to Standard Model rate over
-        the flux of all flavours: detector mass and an efficiency that does not depend on the recoil
-        energy cancel.
+        the flux of all flavours: target and an efficiency that does not depend on the recoil energy
+        cancel.
 
     Raises
     ------
@@ -104,10 +105,10 @@ def signal_yield(experiment: Experiment, *, nue_fraction: float | None = None) -
         raise ValueError(f"nue_fraction = {fraction}; expected a number above 0 and at most 1")
     rate = expected_rate(
         load_flux(experiment.flux),
+        Target("nova", 1.0),  # any: free electrons cancel
         experiment.recoil_energy,
-        electrons=1.0,
-        pot=experiment.pot,
-        mu_nu=MU_REFERENCE,
+        Hypothesis(mu_nu=MU_REFERENCE),
+        exposure=experiment.pot,
     )
     return experiment.n_bkg * fraction * rate.magnetic_total / rate.sm_total
 

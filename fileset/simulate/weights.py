@@ -78,6 +78,8 @@ def universe_table(flux: Flux) -> NDArray[np.float32]:
         centre = 0.5 * (spectrum.edges[:-1] + spectrum.edges[1:])
         phase = 0.5 * np.pi * np.log(centre / centre[0]) / np.log(centre[-1] / centre[0])
         unit = np.outer(np.cos(phase), mixed[:, 0]) + np.outer(np.sin(phase), mixed[:, 1])
+        if spectrum.fractional_uncertainty is None:
+            raise ValueError(f"flux {flux.name!r} has no uncertainty for {pdg}: no universes of it")
         weights = 1.0 + spectrum.fractional_uncertainty[:, None] * unit
         table[i, : len(centre)] = np.maximum(weights, SMALLEST_WEIGHT)
     return table

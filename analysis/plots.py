@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from processors.categories import DATA, LABELS, MAGNETIC, SIGNAL
+from processors.categories import DATA, LABELS, SIGNAL
 from processors.templates import Templates
 
 from .limit.template_count import MomentLimit
@@ -24,6 +24,8 @@ from .uncertainty import Floats, Spectrum, poisson_interval, project
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+
+_MAGNETIC_COLOUR = "#b3005e"
 
 COLOURS = {
     "other": "#bbbbbb",
@@ -33,7 +35,6 @@ COLOURS = {
     "numu_cc": "#009e73",
     "nue_cc": "#56b4e9",
     SIGNAL: "#0072b2",
-    MAGNETIC: "#b3005e",
     DATA: "#000000",
 }
 """Colour of each category (after Okabe & Ito), in the order of the stack, lowest first."""
@@ -121,7 +122,7 @@ def stacked(templates: Templates, name: str, axis: str, *, pot: float, mu_nu: fl
     spectrum = project(templates, name, axis, pot)
     widths = np.diff(spectrum.edges)
     per_unit = widths.min() / widths
-    signal = spectrum.categories[MAGNETIC] * mu_nu**2
+    signal = spectrum.magnetic * mu_nu**2
     figure = Figure(figsize=(5.8, 5.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1.0])
     _draw_stack(top, spectrum, per_unit)
@@ -155,7 +156,6 @@ def cut_flow(templates: Templates, pot: float) -> Figure:
     """
     flow = templates.prediction(pot, "cutflow")
     yields = dict(zip(flow.axes["category"], flow.values(), strict=True))
-    del yields[MAGNETIC]
     total = sum(yields.values())
     observed = templates.data("cutflow")
     if observed is not None:
@@ -198,10 +198,10 @@ def magnetic_weight(templates: Templates) -> Figure:
     """
     # The exposure cancels.
     spectrum = project(templates, "spectrum", "recoil_energy", 1.0)
-    ratio = _ratio(spectrum.categories[MAGNETIC] * _MU_UNIT**2, spectrum.categories[SIGNAL])
+    ratio = _ratio(spectrum.magnetic * _MU_UNIT**2, spectrum.categories[SIGNAL])
     figure = Figure(figsize=(5.8, 4.0), layout="constrained")
     axes = figure.subplots()
-    axes.stairs(ratio, spectrum.edges, color=COLOURS[MAGNETIC], linewidth=2.0, baseline=None)
+    axes.stairs(ratio, spectrum.edges, color=_MAGNETIC_COLOUR, linewidth=2.0, baseline=None)
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter("{x:g}")
@@ -298,7 +298,7 @@ def readable(cut: str) -> str:
 
 def _draw_stack(axes: Axes, spectrum: Spectrum, per_unit: Floats) -> None:
     base = np.zeros_like(per_unit)
-    for category in [c for c in COLOURS if c not in (MAGNETIC, DATA)]:
+    for category in [c for c in COLOURS if c != DATA]:
         yields = spectrum.categories.get(category, np.zeros(1))
         if not yields.any():
             continue
@@ -329,7 +329,7 @@ def _draw_signal(
     axes.stairs(
         (spectrum.total + signal) * per_unit,
         spectrum.edges,
-        color=COLOURS[MAGNETIC],
+        color=_MAGNETIC_COLOUR,
         linewidth=1.8,
         baseline=None,
         label=f"SM + magnetic, {_MOMENT} = {mu_nu / _MU_UNIT:.3g} × {_MOMENT_UNIT}",
@@ -362,7 +362,7 @@ def _draw_ratio(axes: Axes, spectrum: Spectrum, signal: Floats) -> None:
     relative = _ratio(spectrum.uncertainty, total)
     axes.stairs(1.0 + relative, edges, baseline=1.0 - relative, fill=True, **_HATCH)
     axes.stairs(
-        _ratio(total + signal, total), edges, color=COLOURS[MAGNETIC], linewidth=1.8, baseline=None
+        _ratio(total + signal, total), edges, color=_MAGNETIC_COLOUR, linewidth=1.8, baseline=None
     )
     axes.axhline(1.0, color="#444444", linewidth=0.8)
     axes.set_ylim(0.0, 2.0)

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError
-from processors.categories import AXIS, DATA, LABELS, MAGNETIC
+from processors.categories import CATEGORIES, LABELS
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
@@ -193,7 +193,7 @@ def _yields(templates: Templates, pot: float) -> list[dict[str, Any]]:
     for name, value, variance in zip(
         prediction.axes[0], prediction.values(), np.asarray(prediction.variances()), strict=True
     ):
-        if value and name not in (MAGNETIC, DATA):
+        if value:
             rows.append({"label": LABELS[name], "events": value, "error": variance**0.5})
     return rows
 
@@ -203,9 +203,10 @@ def _cut_rows(templates: Templates, pot: float) -> dict[str, Any]:
     flow = templates.prediction(pot, "cutflow")
     raw = templates.histograms["cutflow_events"]
     observed = templates.data("cutflow")
-    expected = [c for c in AXIS if c not in (MAGNETIC, DATA)]
-    yields = {c: flow[{"category": c}].values() for c in expected}
-    counts = sum(raw[{"dataset": d, "category": c}] for d in templates.simulated for c in expected)
+    yields = {c: flow[{"category": c}].values() for c in CATEGORIES}
+    counts = sum(
+        raw[{"dataset": d, "category": c}] for d in templates.simulated for c in CATEGORIES
+    )
     total = sum(yields.values())
     present = {c: y for c, y in yields.items() if y.any()}
     rows = [

@@ -8,7 +8,8 @@ from typing import Any
 from fileset.catalog import Fileset
 from fileset.files import FileInfo
 from fileset.formats import FORMATS
-from processors.categories import AXIS, DATA, MAGNETIC
+from processors.categories import AXIS, CATEGORIES, DATA
+from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import unavailable
 
@@ -98,16 +99,15 @@ def cutflow_table(templates: Templates, dataset: str) -> Table:
     raw = templates.histograms["cutflow_events"][dataset, ...]
     weighted = templates.cutflow[dataset, ...].view()["value"]
     left_out = templates.histograms["nminusone"][dataset, ...].view()["value"]
-    others = [i for i, name in enumerate(AXIS) if name != MAGNETIC]
-    present = [i for i in others if raw.view()[i].any()]
+    present = [i for i in range(len(AXIS)) if raw.view()[i].any()]
     rows = [
         (
             cut,
             *(f"{raw.view()[i, c]:d}" for i in present),
-            f"{raw.view()[others, c].sum():d}",
-            f"{weighted[others, c].sum():.5g}",
+            f"{raw.view()[:, c].sum():d}",
+            f"{weighted[:, c].sum():.5g}",
             # The first row is before any cut.
-            f"{left_out[others, c - 1].sum():.5g}" if c else "",
+            f"{left_out[:, c - 1].sum():.5g}" if c else "",
         )
         for c, cut in enumerate(raw.axes["cut"])
     ]
@@ -118,15 +118,10 @@ def cutflow_table(templates: Templates, dataset: str) -> Table:
 def yields_table(templates: Templates, pot: float) -> Table:
     """Selected events by category at one exposure, with statistical uncertainty."""
     prediction = templates.prediction(pot)[:, "nominal", ...]
-    view = prediction.view(flow=True)[: len(AXIS)]
-    sums = {
-        name: (view["value"][i].sum(), view["variance"][i].sum() ** 0.5)
-        for i, name in enumerate(AXIS)
-        if name not in (MAGNETIC, DATA)
-    }
-    rows = [(name, f"{value:.4g}", f"{error:.2g}") for name, (value, error) in sums.items()]
-    magnetic = view["value"][AXIS.index(MAGNETIC)].sum()
-    rows.append(("magnetic, per (1e-9 mu_B)^2", f"{magnetic * 1e-18:.4g}", ""))
+    sums = {name: prediction[name, ...].sum(flow=True) for name in CATEGORIES}
+    magnetic = templates.signal(pot, coefficients(mu_nu=1e-9))["nominal", ...].sum(flow=True)
+    sums["magnetic, per (1e-9 mu_B)^2"] = magnetic
+    rows = [(name, f"{s.value:.4g}", f"{s.variance**0.5:.2g}") for name, s in sums.items()]
     data = templates.data()
     if data is not None:
         rows.append((DATA, f"{data.sum(flow=True).value:.0f}", ""))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv, ndtr
 
-from processors.categories import DATA, MAGNETIC
+from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
@@ -87,7 +87,9 @@ class Spectrum:
     label : str
         Name of the axis, with its unit.
     categories : dict of str to ndarray, shape (n,)
-        Nominal expectation; ``nuone_magnetic`` per squared Bohr magneton.
+        Nominal Standard Model expectation.
+    magnetic : ndarray, shape (n,)
+        Nominal magnetic signal of all flavours, per squared Bohr magneton.
     total, uncertainty : ndarray, shape (n,)
         Standard Model expectation; its systematic and Monte Carlo uncertainty, in quadrature.
     observed : ndarray, shape (n,), or None
@@ -97,6 +99,7 @@ class Spectrum:
     edges: Floats
     label: str
     categories: dict[str, Floats]
+    magnetic: Floats
     total: Floats
     uncertainty: Floats
     observed: Floats | None
@@ -132,10 +135,10 @@ def project(templates: Templates, name: str, axis: str, pot: float) -> Spectrum:
     prediction = templates.prediction(pot, name).project("category", "variation", axis)
     categories, labels = list(prediction.axes["category"]), list(prediction.axes["variation"])
     nominal = labels.index(NOMINAL)
-    expected = [i for i, c in enumerate(categories) if c not in (MAGNETIC, DATA)]
     values = prediction.values()
-    total = values[expected].sum(axis=0)
-    squared = np.asarray(prediction.variances())[expected, nominal].sum(axis=0)
+    total = values.sum(axis=0)
+    squared = np.asarray(prediction.variances())[:, nominal].sum(axis=0)
+    unit = templates.signal(pot, coefficients(mu_nu=1.0), name).project("variation", axis)
     for source in systematic_sources(total.T, labels).values():
         squared = squared + source**2
     data = templates.data(name)
@@ -144,6 +147,7 @@ def project(templates: Templates, name: str, axis: str, pot: float) -> Spectrum:
         edges=shown.edges,
         label=shown.label,
         categories={c: values[i, nominal] for i, c in enumerate(categories)},
+        magnetic=np.asarray(unit.values())[nominal],
         total=total[nominal],
         uncertainty=np.sqrt(squared),
         observed=None if data is None else np.asarray(data.project(axis).values()),

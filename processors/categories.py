@@ -10,8 +10,6 @@ from .columns import Values
 
 DATA = "data"
 SIGNAL = "nuone"
-MAGNETIC = "nuone_magnetic"
-"""Not a category of events but of weights: the signal at unit magnetic moment."""
 
 
 def _is_nuone(columns: Values) -> NDArray[np.bool_]:
@@ -36,7 +34,6 @@ CATEGORIES: dict[str, Callable[[Values], NDArray[np.bool_]]] = {
 LABELS = {
     DATA: "data",
     SIGNAL: r"$\nu$-on-$e$ (SM)",
-    MAGNETIC: r"$\nu$-on-$e$ (magnetic, per $\mu_\mathrm{B}^2$)",
     "cosmic": "cosmic-like",
     "nue_cc": r"$\nu_e$ CC",
     "mec": "MEC",
@@ -46,8 +43,8 @@ LABELS = {
 }
 """Category to its name in figures."""
 
-AXIS = (*CATEGORIES, MAGNETIC, DATA)
-"""Bins of the category axis of every histogram."""
+AXIS = (*CATEGORIES, DATA)
+"""Bins of the category axis; in spectra the signal templates of a dataset follow."""
 
 
 def categorise(events: ak.Array) -> NDArray[np.int64]:

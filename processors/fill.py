@@ -5,7 +5,7 @@ result is an ordinary ``hist`` object with a ``variation`` axis, the same as one
 variation would give.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import awkward as ak
@@ -15,6 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .categories import AXIS
+from .hypotheses import TEMPLATES
+
+LABELS = (*AXIS, *TEMPLATES)
+"""All bins that the category axis of a spectrum can have, in their order."""
 
 
 class Histogram(NamedTuple):
@@ -62,33 +66,59 @@ class Entries:
     row : ndarray of int, shape (m,)
         Event of each entry; an event may enter more than once, in different categories.
     category : ndarray of int, shape (m,)
-        Position on the category axis.
+        Position in ``labels``.
     weight : ndarray, shape (m,)
         Nominal weight.
+    labels : tuple of str
+        Bins of the category axis: truth categories, then signal templates.
     """
 
     events: ak.Array
     row: NDArray[np.int64]
     category: NDArray[np.int64]
     weight: NDArray[np.float64]
+    labels: tuple[str, ...] = AXIS
 
     def subset(self, mask: NDArray[np.bool_]) -> "Entries":
         """Entries of the events that pass a mask of shape (n,)."""
         keep = mask[self.row]
         position = np.cumsum(mask) - 1
-        return Entries(
-            self.events[mask], position[self.row[keep]], self.category[keep], self.weight[keep]
+        return replace(
+            self,
+            events=self.events[mask],
+            row=position[self.row[keep]],
+            category=self.category[keep],
+            weight=self.weight[keep],
         )
 
 
-def empty(histogram: Histogram, labels: list[str]) -> hist.Hist:
+def empty(
+    histogram: Histogram, variations: list[str], categories: tuple[str, ...] = AXIS
+) -> hist.Hist:
     """Histogram with axes category, variation and its own, weighted storage."""
     return hist.Hist(
-        hist.axis.StrCategory(AXIS, name="category"),
-        hist.axis.StrCategory(labels, name="variation"),
+        # A chunk has the templates of the flavours in it; the sum has those of all chunks.
+        hist.axis.StrCategory(categories, name="category", growth=True),
+        hist.axis.StrCategory(variations, name="variation"),
         *histogram.axes,
         storage=hist.storage.Weight(),
     )
+
+
+def in_order(histogram: hist.Hist) -> hist.Hist:
+    """The same histogram with its categories in the order of :data:`LABELS`.
+
+    A sum has its templates in the order in which chunks brought them.
+    """
+    found = list(histogram.axes[0])
+    ordered = sorted(found, key=LABELS.index)
+    result = hist.Hist(
+        hist.axis.StrCategory(ordered, name="category", growth=True),
+        *list(histogram.axes)[1:],
+        storage=histogram.storage_type(),
+    )
+    result.view(flow=True)[...] = histogram.view(flow=True)[[found.index(c) for c in ordered]]
+    return result
 
 
 def fill(target: hist.Hist, entries: Entries, factors: NDArray[np.float64], first: int) -> None:
@@ -104,7 +134,16 @@ def fill(target: hist.Hist, entries: Entries, factors: NDArray[np.float64], firs
         Factor of each event for each of v variations.
     first : int
         Position of the first of them on the variation axis.
+
+    Raises
+    ------
+    ValueError
+        If the entries have other categories than the histogram.
     """
+    if tuple(target.axes[0]) != entries.labels:
+        raise ValueError(
+            f"entries of categories {entries.labels} in a histogram of {tuple(target.axes[0])}"
+        )
     axes = target.axes[2:]
     shape = tuple(axis.extent for axis in axes)
     bins = np.zeros(len(entries.row), dtype=np.int64)
@@ -123,7 +162,7 @@ def fill(target: hist.Hist, entries: Entries, factors: NDArray[np.float64], firs
         sums,
     )
     sums = np.moveaxis(sums.reshape(categories, *shape, factors.shape[1], 2), -2, 1)
-    # The category axis has an overflow bin; the variation axis too: leave both empty.
+    # The variation axis has an overflow bin: leave it empty.
     view = target.view(flow=True)[:categories, first : first + factors.shape[1]]
     view["value"] += sums[..., 0]
     view["variance"] += sums[..., 1]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from fileset.coffea_api import ProcessorABC
 from fileset.files import canonical
 
-from .categories import AXIS, MAGNETIC, SIGNAL, categorise
+from .categories import AXIS, SIGNAL, categorise
 from .columns import add_columns
-from .fill import HISTOGRAMS, Entries, empty, fill
+from .fill import HISTOGRAMS, Entries, empty, fill, in_order
 from .kernels import RADIATIVE_SCHEMES
-from .reweight import magnetic_ratio, nominal_weights, radiative_weight
+from .reweight import nominal_weights, radiative_weight, template_weights
 from .selections import find_selection, select
 from .variations import NOMINAL, Variation, factors, find_variations
 
@@ -74,33 +74,45 @@ class NuoneProcessor(ProcessorABC):
         events = canonical(events)
         nominal = add_columns(events)
         passed = select(nominal, find_selection(self.selection))
-        entries = self.entries(nominal)
+        entries = self.entries(nominal, anywhere(passed))
         output = cut_flow(entries, passed)
         output |= self.histograms(events, entries, passed)
         metadata = events.metadata
         key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
         return {metadata["dataset"]: output | {"ledger": [key]}}
 
-    def postprocess(self, accumulator: dict[str, Any]) -> dict[str, Any]:
-        """Return the sum as it is."""
-        return accumulator
+    def postprocess(self, accumulator: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Put the categories of the sum in order, whatever the order of the chunks."""
+        return {
+            dataset: result | {name: in_order(result[name]) for name in HISTOGRAMS}
+            for dataset, result in accumulator.items()
+        }
 
-    def entries(self, events: ak.Array) -> Entries:
-        """Weigh events; a signal event enters as SM and, with its ratio, as magnetic template."""
+    def entries(self, events: ak.Array, keep: NDArray[np.bool_]) -> Entries:
+        """Weigh events; a signal event enters as SM and, if it is to be kept, in the templates."""
         category = categorise(events)
         weight = nominal_weights(events)
-        row = np.arange(len(events))
+        rows = np.arange(len(events))
         signal = category == AXIS.index(SIGNAL)
         if not signal.any():
-            return Entries(events, row, category, weight)
-        truth = events[signal]
-        magnetic = weight[signal] * magnetic_ratio(truth)
-        weight[signal] *= radiative_weight(truth, self.radiative)
+            return Entries(events, rows, category, weight)
+        kept = rows[signal & keep]
+        # Of all signal events: the bins must not depend on the selection, which a shift changes.
+        flavours = sorted({abs(int(pdg)) for pdg in np.unique(events.nu_pdg[signal])})
+        templates = template_weights(events[kept], flavours)
+        row, label, weights = [rows], [category], [weight]
+        for position, (index, ratio) in enumerate(templates.values(), start=len(AXIS)):
+            row.append(kept[index])
+            label.append(np.full(len(index), position))
+            weights.append(weight[kept[index]] * ratio)
+        # The radiative correction is that of the SM alone: after the templates.
+        weight[signal] *= radiative_weight(events[signal], self.radiative)
         return Entries(
             events,
-            np.concatenate([row, row[signal]]),
-            np.concatenate([category, np.full(len(truth), AXIS.index(MAGNETIC))]),
-            np.concatenate([weight, magnetic]),
+            np.concatenate(row),
+            np.concatenate(label),
+            np.concatenate(weights),
+            (*AXIS, *templates),
         )
 
     def histograms(self, events: ak.Array, entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
@@ -108,7 +120,7 @@ class NuoneProcessor(ProcessorABC):
         metadata = events.metadata
         variations = self.available(entries.events)
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(metadata))]
-        filled = {name: empty(histogram, labels) for name, histogram in HISTOGRAMS.items()}
+        filled = {name: empty(h, labels, entries.labels) for name, h in HISTOGRAMS.items()}
         weights = [v for v in variations if not v.shift]
         for name, target in filled.items():
             kept = entries.subset(shown(passed, name))
@@ -142,7 +154,7 @@ class NuoneProcessor(ProcessorABC):
             events = ak.with_field(events, values, name)
         shifted = add_columns(events)
         passed = select(shifted, find_selection(self.selection))
-        entries = self.entries(shifted)
+        entries = self.entries(shifted, anywhere(passed))
         for name, target in filled.items():
             kept = entries.subset(shown(passed, name))
             fill(target, kept, np.ones((len(kept.events), 1)), position)
@@ -159,6 +171,11 @@ def shown(passed: Masks, histogram: str) -> NDArray[np.bool_]:
     without = HISTOGRAMS[histogram].without
     # A cut that two selections have carries the name of the second one in front.
     return everything(passed, tuple(n for n in passed if n.rpartition(".")[2] in without))
+
+
+def anywhere(passed: Masks) -> NDArray[np.bool_]:
+    """Events that at least one histogram shows."""
+    return functools.reduce(operator.or_, (shown(passed, name) for name in HISTOGRAMS))
 
 
 def cut_flow(entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
@@ -196,7 +213,8 @@ def _yields(entries: Entries, masks: Masks, storage: hist.storage.Storage) -> hi
     )
     weighted = isinstance(storage, hist.storage.Weight)
     for position, mask in enumerate(masks.values()):
-        keep = mask[entries.row]
+        # Templates are no yields of their own.
+        keep = mask[entries.row] & (entries.category < len(AXIS))
         weight = entries.weight[keep] if weighted else np.ones(np.count_nonzero(keep))
         sums = np.bincount(entries.category[keep], weight, len(AXIS))
         view = result.view()[:, position]

@@ -1,9 +1,11 @@
 """Event weights: the nominal one, and the basis from which every hypothesis is made.
 
-The rate of a hypothesis is ``SM + mu_nu**2 * unit template``. The unit template is the signal
-weighted by the ratio of the magnetic cross-section at one Bohr magneton to the SM one; no value of
-the moment appears before the limit.
+The rate of a hypothesis is ``SM + sum of coefficient * template`` (:mod:`processors.hypotheses`),
+for a magnetic moment ``SM + mu_nu**2 * unit template``; no value of any property appears before
+the limit.
 """
+
+from collections.abc import Sequence
 
 import awkward as ak
 import numpy as np
@@ -13,6 +15,7 @@ from fileset.columns import describe
 from fileset.errors import InputError
 
 from . import kernels
+from .hypotheses import FLAVOURS, Truth, ratios
 
 # Relative precision of truth energies in files: float32, and differences of such.
 _TRUTH_PRECISION = 1e-4
@@ -52,24 +55,32 @@ def nominal_weights(events: ak.Array) -> NDArray[np.float64]:
     return weights
 
 
-def magnetic_ratio(events: ak.Array) -> NDArray[np.float64]:
-    """Magnetic over SM cross-section of each nu-e event, at a moment of one Bohr magneton.
+def template_weights(
+    events: ak.Array, flavours: Sequence[int]
+) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Weights of nu-e events in the signal templates, relative to their nominal weight.
 
     Parameters
     ----------
     events : coffea NanoEvents, length n
         nu-e elastic scattering with truth.
+    flavours : sequence of int
+        Absolute PDG codes to make templates of.
 
     Returns
     -------
-    ndarray, shape (n,)
-        Multiply by ``mu_nu**2``, mu_nu in Bohr magnetons. The weak mixing angle is the
-        generator's, so that the ratio cancels the cross-section that the events were made with.
+    dict of str to (ndarray of int, ndarray), shapes (k,)
+        Label of :data:`processors.hypotheses.TEMPLATES` to the positions of the events of its
+        flavour and their ratios.
     """
-    recoil, neutrino, pdg = _truth(events)
-    ratio = kernels.magnetic_over_sm(recoil, neutrino, pdg, events.metadata["sin2_theta_w"])
-    check_finite(events, "magnetic weight", ratio)
-    return ratio
+    truth = _truth(events)
+    weights = {}
+    for name, ratio in ratios(truth).items():
+        check_finite(events, f"{name} template", ratio)
+        for code in flavours:
+            index = np.flatnonzero(np.abs(truth.pdg) == code)
+            weights[f"{name}_{FLAVOURS[code]}"] = index, ratio[index]
+    return weights
 
 
 def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
@@ -88,8 +99,7 @@ def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
     """
     if scheme == "none":
         return np.ones(len(events))
-    recoil, neutrino, pdg = _truth(events)
-    mixing = events.metadata["sin2_theta_w"]
+    recoil, neutrino, pdg, mixing = _truth(events)
     ratio = kernels.radiative_ratio(recoil, neutrino, pdg, scheme, mixing)
     check_finite(events, f"radiative weight {scheme!r}", ratio)
     return ratio
@@ -111,10 +121,8 @@ def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> N
         )
 
 
-def _truth(
-    events: ak.Array,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Recoil energy, neutrino energy [GeV] and flavour, inside phase space."""
+def _truth(events: ak.Array) -> Truth:
+    """Truth of nu-e events, inside phase space."""
     names = ("true_recoil_energy", "true_neutrino_energy", "nu_pdg")
     recoil, neutrino, pdg = (ak.to_numpy(events[name]) for name in names)
     limit = kernels.max_recoil_energy(neutrino)
@@ -125,4 +133,4 @@ def _truth(
             f"of {len(events)} nu-e events; check the signal code and the truth of the file"
         )
     # Truth stored as float32 may exceed the limit by a rounding step and would get weight 0.
-    return np.minimum(recoil, limit), neutrino, pdg
+    return Truth(np.minimum(recoil, limit), neutrino, pdg, events.metadata["sin2_theta_w"])

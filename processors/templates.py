@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import uhi.io.zip
 from hist import Hist
 from hist.axis import StrCategory
 
 from fileset.atomic import renamed_when_complete
-from fileset.errors import InputError
+from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
 
-from .categories import DATA
+from .categories import CATEGORIES, DATA, SIGNAL
+from .fill import LABELS
+from .hypotheses import TEMPLATES
 from .variations import NOMINAL
 
 SCHEMA = 1
@@ -48,6 +49,7 @@ class Templates:
     histograms : dict of str to Hist
         Axes dataset, category, variation and those of :data:`processors.fill.HISTOGRAMS`; also
         ``cutflow``, ``cutflow_events`` and ``nminusone`` with axes dataset, category, cut.
+        Category holds truth categories, then signal templates per unit of their coefficient.
         Weighted events as simulated, at each dataset's own exposure. A dataset that a variation
         does not touch carries its nominal there.
     ledger : fileset.Ledger
@@ -89,7 +91,7 @@ class Templates:
         return sum(self.ledger.pot(name) for name in self.datasets if name not in self.simulated)
 
     def prediction(self, pot: float, name: str = "spectrum") -> Hist:
-        """Sum of all simulated datasets, each scaled to one exposure.
+        """Standard Model: sum of all simulated datasets, each scaled to one exposure.
 
         Parameters
         ----------
@@ -101,14 +103,54 @@ class Templates:
         Returns
         -------
         Hist
-            Axes of that histogram without dataset. Events; ``nuone_magnetic`` in events per
-            squared Bohr magneton.
+            Axes of that histogram without dataset; category holds truth categories only. Events.
 
         Raises
         ------
         InputError
             If no dataset is simulation or the exposure is not positive.
         """
+        scaled = self._scaled(pot, name)
+        axis = StrCategory(list(CATEGORIES), name="category")
+        expected = Hist(axis, *list(scaled.axes)[1:], storage=scaled.storage_type())
+        # They come first on the axis; slicing would move the templates to the overflow bin.
+        expected.view(flow=True)[: axis.size] = scaled.view(flow=True)[: axis.size]
+        return expected
+
+    def signal(self, pot: float, coefficients: Mapping[str, float], name: str = "spectrum") -> Hist:
+        """What a hypothesis adds to the Standard Model.
+
+        Parameters
+        ----------
+        pot : float
+            Exposure to scale to [POT].
+        coefficients : mapping of str to float
+            Template to coefficient, from :func:`processors.hypotheses.coefficients`.
+        name : str
+            Key of :attr:`histograms` with a variation axis.
+
+        Returns
+        -------
+        Hist
+            Axes of that histogram without dataset and category. Events; negative where a property
+            interferes destructively. A flavour that the simulation does not have adds nothing.
+
+        Raises
+        ------
+        InputError
+            As :meth:`prediction`, and for an unknown template.
+        """
+        scaled = self._scaled(pot, name)
+        present = set(scaled.axes["category"])
+        total = scaled[{"category": SIGNAL}] * 0.0
+        for label, value in coefficients.items():
+            if label not in TEMPLATES:
+                raise InputError(f"no signal template {label!r}; {closest(label, TEMPLATES)}")
+            if label in present:
+                total = total + scaled[{"category": label}] * value
+        return total
+
+    def _scaled(self, pot: float, name: str) -> Hist:
         if not pot > 0.0:
             raise InputError(
                 f"exposure {pot} POT, expected > 0; give --pot where there are no data"
@@ -219,19 +261,22 @@ def collect(
 def _stack(parts: dict[str, Hist]) -> Hist:
     """Put the histograms of several datasets into one, along a dataset axis."""
     first = next(iter(parts.values()))
-    category, *axes = first.axes
-    varied = axes[0].name == "variation"
-    if varied:
-        labels = list(dict.fromkeys(label for p in parts.values() for label in p.axes[1]))
-        axes[0] = StrCategory(labels, name="variation")
+    named = [_union(parts, axis.name) for axis in first.axes[:2]]
+    named[0] = StrCategory(sorted(named[0], key=LABELS.index), name="category")
     dataset = StrCategory(list(parts), name="dataset")
-    stacked = Hist(dataset, category, *axes, storage=first.storage_type())
+    stacked = Hist(dataset, *named, *first.axes[2:], storage=first.storage_type())
+    categories, labels = (list(axis) for axis in named)
     for position, part in enumerate(parts.values()):
-        target, source = stacked.view(flow=True)[position], part.view(flow=True)
-        if not varied:
-            target[...] = source
-            continue
-        own = {label: i for i, label in enumerate(part.axes["variation"])}
-        columns = np.array([own.get(label, own[NOMINAL]) for label in labels])
-        target[:, : len(labels)] = source[:, columns]
+        rows = [categories.index(category) for category in part.axes[0]]
+        own = {label: i for i, label in enumerate(part.axes[1])}
+        # A variation that a dataset does not have leaves it as it is.
+        columns = [own[label] if label in own else own[NOMINAL] for label in labels]
+        source = part.view(flow=True)[: len(rows)][:, columns]
+        stacked.view(flow=True)[position, rows, : len(labels)] = source
     return stacked
+
+
+def _union(parts: dict[str, Hist], axis: str) -> StrCategory:
+    """Labels of all parts, in the order of their first appearance."""
+    labels = dict.fromkeys(label for part in parts.values() for label in part.axes[axis])
+    return StrCategory(list(labels), name=axis)

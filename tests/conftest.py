@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 import uproot
 from coffea.nanoevents.methods import base
+from hypothesis import settings
 
 from fileset.simulate import simulate
+
+# No time limit, which a busy machine breaks, and the same examples in every run.
+settings.register_profile("nudipole", deadline=None, derandomize=True)
+settings.load_profile("nudipole")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fileset.errors import InputError
-from processors.categories import MAGNETIC
+from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
@@ -97,23 +97,21 @@ def template_count(templates: Templates, pot: float | None = None) -> TemplateCo
             "without data"
         )
     exposure = pot or templates.data_pot
-    prediction = templates.prediction(exposure)
     # Everything that was selected counts, in the bins or beyond them.
-    counts: Any = prediction.view(flow=True).sum(axis=tuple(range(2, prediction.ndim)))
-    categories = list(prediction.axes["category"])
-    magnetic = categories.index(MAGNETIC)
-    labels = list(prediction.axes["variation"])
-    nominal = labels.index(NOMINAL)
-    signal = float(counts["value"][magnetic, nominal])
+    unit = templates.signal(exposure, coefficients(mu_nu=1.0))
+    signal = float(unit[{"variation": NOMINAL}].sum(flow=True).value)
     if not signal > 0.0:
         raise InputError(
             "no nu-e scattering with truth among the selected events: no signal; "
             "loosen the selection or add a signal sample"
         )
-    background = [i for i in range(len(categories)) if i != magnetic]
-    yields = counts["value"][background, : len(labels)].sum(axis=0)
+    prediction = templates.prediction(exposure)
+    labels = list(prediction.axes["variation"])
+    counts: Any = prediction.view(flow=True).sum(axis=tuple(range(2, prediction.ndim)))
+    yields = counts["value"][:, : len(labels)].sum(axis=0)
     sources = {name: float(s) for name, s in systematic_sources(yields, labels).items()}
-    sources["mc_statistics"] = math.sqrt(counts["variance"][background, nominal].sum())
+    nominal = labels.index(NOMINAL)
+    sources["mc_statistics"] = math.sqrt(counts["variance"][:, nominal].sum())
     data = templates.data()
     return TemplateCount(
         n_obs=None if data is None else round(data.view(flow=True)["value"].sum()),

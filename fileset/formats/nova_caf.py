@@ -81,8 +81,11 @@ def _flux_weight(events: ak.Array) -> NDArray[Any]:
 
 
 def _flux_universes(events: ak.Array) -> ak.Array:
-    weights = events.mc.nu.rwgt.ppfx.vuniv
-    return ak.firsts(ak.where(weights > _PPFX_NO_WEIGHT, 1.0, weights))
+    weights = ak.fill_none(ak.firsts(events.mc.nu.rwgt.ppfx.vuniv), [], axis=0)
+    # In numpy: comparing nested lists in awkward takes longer than reading them.
+    content = ak.to_numpy(ak.flatten(weights))
+    content = np.where(content > _PPFX_NO_WEIGHT, content.dtype.type(1.0), content)
+    return ak.unflatten(content, ak.num(weights))
 
 
 def _knobs(sigma: str) -> Expression:

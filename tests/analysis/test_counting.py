@@ -138,7 +138,7 @@ def test_likelihood_ratios_match_the_vectors(vector):
 def test_classical_limit_matches_the_thirty_digit_vector(shared):
     entries = json.loads((shared / "reference" / "vectors.json").read_text())["vectors"]
     (value,) = [v["value"] for v in entries if v["id"] == "cnt_classical_nosyst"]
-    assert upper(25, 23.78, method="classical") == pytest.approx(float(value), rel=1e-9)
+    assert upper(25, 23.78, method="classical") == pytest.approx(float(value), rel=1e-9, abs=0.0)
 
 
 # Independent computations: statistics of a count of 25 on 23.78, without and with 10.9 %.
@@ -212,7 +212,9 @@ def test_feldman_cousins_tends_to_the_normal_interval_at_large_counts():
 @pytest.mark.parametrize("n_obs", [0, 1, 17])
 def test_classical_limit_is_the_chi_square_closed_form(n_obs):
     expected = stats.chi2.isf(0.05, 2 * (n_obs + 1)) / 2 - 0.4
-    assert upper(n_obs, 0.4, method="classical", cl=0.95) == pytest.approx(expected, rel=1e-10)
+    assert upper(n_obs, 0.4, method="classical", cl=0.95) == pytest.approx(
+        expected, rel=1e-10, abs=0.0
+    )
 
 
 @settings(max_examples=30, deadline=None)
@@ -225,15 +227,15 @@ def test_classical_limit_is_the_chi_square_closed_form(n_obs):
 def test_cls_is_the_bayesian_limit_with_a_flat_prior(n_obs, n_bkg, relative, cl):
     count = n_obs, n_bkg, relative * n_bkg
     bayes = upper(*count, method="bayes_s", cl=cl)
-    assert upper(*count, method="cls", cl=cl) == pytest.approx(bayes, rel=1e-8)
+    assert upper(*count, method="cls", cl=cl) == pytest.approx(bayes, rel=1e-8, abs=0.0)
 
 
 @pytest.mark.parametrize("background", [(0.0, 0.0), (3.0, 0.0), (900.0, 0.0), (3.0, 0.9), (0.0, 2)])
 def test_without_events_bayesian_limits_do_not_depend_on_the_background(background):
     flat = upper(0, *background, method="bayes_s", cl=0.95)
-    assert flat == pytest.approx(-math.log(0.05), rel=1e-9)
+    assert flat == pytest.approx(-math.log(0.05), rel=1e-9, abs=0.0)
     expected = stats.chi2.ppf(0.90, 1) / 2
-    assert upper(0, *background, method="bayes_mu") == pytest.approx(expected, rel=1e-9)
+    assert upper(0, *background, method="bayes_mu") == pytest.approx(expected, rel=1e-9, abs=0.0)
 
 
 def averaged_by_quadrature(function, n_bkg, sigma):
@@ -248,14 +250,16 @@ def test_cousins_highland_limit_leaves_one_minus_cl_below(count):
     n_obs, *background = count
     s = upper(*count, method="classical")
     below = averaged_by_quadrature(lambda b: stats.poisson.cdf(n_obs, s + b), *background)
-    assert below == pytest.approx(0.10, rel=1e-9)
+    assert below == pytest.approx(0.10, rel=1e-9, abs=0.0)
 
 
 @pytest.mark.parametrize("count", [NOVA, (0, 100.0, 20.0), (7, 1.0, 30.0), (50, 20.0, 5.0)])
 def test_averaged_probability_agrees_with_adaptive_quadrature(count):
     n_obs, n_bkg, sigma = count
     expected = averaged_by_quadrature(lambda b: stats.poisson.pmf(n_obs, 4.0 + b), n_bkg, sigma)
-    assert np.exp(log_probability(n_obs, 4.0, n_bkg, sigma)) == pytest.approx(expected, rel=1e-7)
+    assert np.exp(log_probability(n_obs, 4.0, n_bkg, sigma)) == pytest.approx(
+        expected, rel=1e-7, abs=0.0
+    )
 
 
 def test_flat_prior_in_the_moment_agrees_with_a_posterior_in_the_moment():
@@ -266,7 +270,7 @@ def test_flat_prior_in_the_moment_agrees_with_a_posterior_in_the_moment():
 
     end = math.sqrt(upper(n_obs, b, method="bayes_mu"))
     inside, total = (integrate.quad(posterior, 0.0, x, epsabs=1e-14)[0] for x in (end, 8.0))
-    assert inside / total == pytest.approx(0.90, rel=1e-8)
+    assert inside / total == pytest.approx(0.90, rel=1e-8, abs=0.0)
 
 
 def minus_two_ln_likelihood(n, aux, s, b, sigma):
@@ -294,7 +298,9 @@ def test_profile_ends_sit_at_the_threshold_of_a_numerical_minimisation(count):
 
 def test_one_sided_profile_limit_is_the_two_sided_one_at_twice_the_exclusion():
     two_sided = upper(*NOVA, method="profile_two_sided", cl=0.80)
-    assert upper(*NOVA, method="profile_one_sided", cl=0.90) == pytest.approx(two_sided, rel=1e-12)
+    assert upper(*NOVA, method="profile_one_sided", cl=0.90) == pytest.approx(
+        two_sided, rel=1e-12, abs=0.0
+    )
 
 
 def test_profile_p_value_agrees_with_a_sum_over_a_grid_of_measurements():
@@ -380,7 +386,7 @@ def test_a_varying_measurement_halves_the_weight_of_the_observed_count():
     s, tiny = 10.0, 1e-4
     p = profile_p_value(Count(25, 23.78, tiny), [s], one_sided=True)[0]
     expected = stats.poisson.cdf(24, s + 23.78) + stats.poisson.pmf(25, s + 23.78) / 2
-    assert p == pytest.approx(expected, rel=1e-4)
+    assert p == pytest.approx(expected, rel=1e-4, abs=0.0)
 
 
 def test_a_deficit_leaves_a_classical_limit_of_zero_that_says_so():

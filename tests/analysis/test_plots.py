@@ -21,6 +21,7 @@ from processors.templates import Templates, collect
 
 DATA_POT = 3.62e20
 MC_POT = 10.0 * DATA_POT
+BINS = (*AXIS, "magnetic_numu")
 CUTS = ["all", "shower_energy", "note_window.ttheta2"]
 MU = 2e-9
 RNG = np.random.default_rng(20)
@@ -33,10 +34,10 @@ COUNTS[7] = 0
 
 def filled(name: str, yields: dict[str, NDArray[np.float64]], variations: dict[str, float]) -> Hist:
     """Histogram with yields along its first axis, all in one bin of the second, if there is one."""
-    histogram = empty(HISTOGRAMS[name], list(variations))
+    histogram = empty(HISTOGRAMS[name], list(variations), BINS)
     for category, values in yields.items():
         for position, factor in enumerate(variations.values()):
-            target = histogram.view()[AXIS.index(category), position]
+            target = histogram.view()[BINS.index(category), position]
             target = target if target.ndim == 1 else target[:, 3]
             target["value"], target["variance"] = factor * values, factor**2 * values
     return histogram
@@ -68,8 +69,8 @@ def output(
 
 
 def make_templates(*, data: bool = True) -> Templates:
-    signal = {"nuone_magnetic": RECOIL["nuone"] * MAGNETIC_RATIO}
-    etheta2 = ETHETA2 | {"nuone_magnetic": 1e17 * ETHETA2["nuone"]}
+    signal = {"magnetic_numu": RECOIL["nuone"] * MAGNETIC_RATIO}
+    etheta2 = ETHETA2 | {"magnetic_numu": 1e17 * ETHETA2["nuone"]}
     cuts = {"nuone": [900.0, 800.0, 500.0], "nc": [90000.0, 4000.0, 0.0]}
     variations = {"nominal": 1.0, "fluxUp": 1.2, "fluxDown": 0.9}
     parts = {"simulation": output(etheta2, RECOIL | signal, cuts, variations)}

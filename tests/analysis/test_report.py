@@ -26,17 +26,18 @@ FIGURES = ("etheta2", "recoil_energy", "cutflow", "weights", "limits")
 NAME = "<script>alert('x')</script>"
 VOID = {"meta", "img"}
 POT = 3.62e20
-YIELDS = {"nuone": 12.0, "nc": 6.0, "nuone_magnetic": 4e18}
+BINS = (*AXIS, "magnetic_numu")
+YIELDS = {"nuone": 12.0, "nc": 6.0, "magnetic_numu": 4e18}
 
 
 def filled(name: str, yields: dict[str, float], variations: dict[str, float]) -> Hist:
     """Histogram with all events of a category in one bin."""
-    histogram = empty(HISTOGRAMS[name], list(variations))
+    histogram = empty(HISTOGRAMS[name], list(variations), BINS)
     position = (6, 2)[: len(HISTOGRAMS[name].axes)]
     for category, value in yields.items():
         for i, factor in enumerate(variations.values()):
-            histogram.view()["value"][AXIS.index(category), i, *position] = factor * value
-            histogram.view()["variance"][AXIS.index(category), i, *position] = 0.1 * value
+            histogram.view()["value"][BINS.index(category), i, *position] = factor * value
+            histogram.view()["variance"][BINS.index(category), i, *position] = 0.1 * value
     return histogram
 
 
@@ -44,8 +45,8 @@ def cut_flow(yields: dict[str, float], storage: Weight | Int64) -> Hist:
     cuts = StrCategory(["all", "shower_energy"], name="cut")
     histogram = Hist(StrCategory(AXIS, name="category"), cuts, storage=storage)
     view = histogram.view()["value"] if isinstance(storage, Weight) else histogram.view()
-    for category, value in yields.items():
-        view[AXIS.index(category)] = [4321, value]
+    for category in yields.keys() & set(AXIS):
+        view[AXIS.index(category)] = [4321, yields[category]]
     return histogram
 
 
@@ -54,7 +55,7 @@ def output(yields: dict[str, float], variations: dict[str, float]) -> dict[str, 
         "spectrum": filled("spectrum", yields, variations),
         "etheta2": filled("etheta2", yields, variations),
         "cutflow": cut_flow(yields, Weight()),
-        "cutflow_events": cut_flow({k: v for k, v in yields.items() if v < 1e9}, Int64()),
+        "cutflow_events": cut_flow(yields, Int64()),
     }
 
 

@@ -5,6 +5,7 @@ rest in ``templates.json``.
 """
 
 import json
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ _UNREADABLE = (
     TypeError,
     ValueError,
     RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

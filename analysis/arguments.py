@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
     )
     verb.add_argument("--variations", help="comma-separated names, or 'none'; default: all")
-    verb.add_argument("--radiative", default="none", help="none or sarantakos, for the SM signal")
+    verb.add_argument("--radiative", default="none", help="none, sarantakos or bks: SM signal")
     verb.add_argument(
         "--allow-missing",
         action="store_true",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from processors import kernels
 
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parent
 SIN2_THETA_W = kernels.constants.SIN2_THETA_W
 
 # Energies [GeV], flavour, moment [Bohr magneton], charge radius [cm^2], charge [e]: each of the

@@ -39,6 +39,15 @@ def test_readme_command_is_understood_by_the_command_line(command: str) -> None:
     assert callable(COMMANDS[arguments.command])
 
 
+def test_tests_that_the_physics_page_names_exist() -> None:
+    page = (ROOT / "docs" / "physics.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_[\w*]+\.py)(?:::(test_\w+))?`", page)
+    assert len(named) > 15
+    for pattern, function in named:
+        texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob(pattern)]
+        assert any(f"def {function}" in text for text in texts), f"{pattern}::{function}"
+
+
 def test_every_verb_is_in_the_readme() -> None:
     verbs = next(a for a in parser()._actions if a.dest == "==SUPPRESS==" or a.choices)
     for verb in verbs.choices or ():

@@ -75,7 +75,6 @@ Fileset = dict[str, Dataset]
 _OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files")}
 # Kept by coffea beside the files of a dataset; ours to read past, not to refuse.
 _FOREIGN = ("files", "metadata", "form", "compressed_form", "did")
-_FOREIGN_PREFIX = "x_"
 
 
 def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
@@ -141,7 +140,7 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
         # coffea's word for any ROOT file.
         del options["format"]
     options |= {k: v for k, v in metadata.items() if k in _OPTIONS}
-    unknown = sorted(k for k in options if k not in _OPTIONS and not k.startswith(_FOREIGN_PREFIX))
+    unknown = sorted(k for k in options if k not in _OPTIONS)
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; {closest(unknown[0], _OPTIONS)}")
     files = _files(entry["files"], str(entry.get("tree", "")), where, folder)

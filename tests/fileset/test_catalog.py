@@ -80,7 +80,6 @@ def test_every_key_of_a_toml_description_arrives(folder):
         signal_code = 5
         weight = "rec.weight"
         sin2_theta_w = 0.2387
-        x_owner = "nobody"
         """,
     )
     assert fileset["nd"] == Dataset(

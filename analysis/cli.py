@@ -111,14 +111,14 @@ def simulate(arguments: argparse.Namespace) -> int:
 def files(arguments: argparse.Namespace) -> int:
     """Look into every file of a fileset."""
     from fileset import load_fileset
-    from fileset.files import survey
+    from fileset.survey import survey
 
     from .tables import encode, files_table
 
     fileset = load_fileset(arguments.fileset)
     found = {name: survey(dataset) for name, dataset in fileset.items()}
-    infos = {name: infos for name, (infos, _) in found.items()}
-    problems = [line for _, lines in found.values() for line in lines]
+    infos = {name: result.infos for name, result in found.items()}
+    problems = [line for result in found.values() for line in result.bad.values()]
     if arguments.json:
         print(encode({"files": infos, "problems": problems}))
     else:

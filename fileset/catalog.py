@@ -29,6 +29,7 @@ GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
 """Weak mixing of the generator, 0.231295: GENIE, ``CommonParam.xml``, WeinbergAngle [rad]."""
 
 HORN_CURRENTS = ("FHC", "RHC")
+WEIGHT_POLICIES = ("refuse", "clip", "keep")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,23 @@ class Dataset:
         Branch with a weight per event; empty to count every event once.
     sin2_theta_w : float
         Weak mixing angle that the generator used for nu-e scattering.
+    signal_column : str
+        Column that ``signal_code`` is a value of; empty for the format's own.
+    negative_weights : str
+        What to do with them: ``"refuse"``, ``"clip"`` (to 0, counted in the result) or ``"keep"``.
+    overlay : bool
+        Whether its simulated events are overlaid on others; then ``pot`` is required, because the
+        exposure in the files is that of their hosts.
+    check_duplicates : bool
+        Whether to refuse an event whose numbers are there twice; false for samples in which they
+        mean nothing.
+    perfect_detector : bool
+        Whether reconstructed energy and angle are the true ones of the electron, for the output of
+        a generator.
+    timeout : float
+        Longest wait for an answer about a remote file [s].
+    known : dict
+        Path to what preprocessing found in the file (:class:`fileset.files.Facts`).
     """
 
     name: str
@@ -68,13 +86,22 @@ class Dataset:
     signal_code: int | None = None
     weight: str = ""
     sin2_theta_w: float = GENERATOR_SIN2_THETA_W
+    signal_column: str = ""
+    negative_weights: str = "refuse"
+    overlay: bool = False
+    check_duplicates: bool = True
+    perfect_detector: bool = False
+    timeout: float = 60.0
+    known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
 
 Fileset = dict[str, Dataset]
 
-_OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files")}
+_OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files", "known")}
+KNOWN = "nudipole"
+"""Key of a dataset in coffea's JSON under which preprocessing keeps what it found."""
 # Kept by coffea beside the files of a dataset; ours to read past, not to refuse.
-_FOREIGN = ("files", "metadata", "form", "compressed_form", "did")
+_FOREIGN = ("files", "metadata", "form", "compressed_form", "did", KNOWN)
 
 
 def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
@@ -144,7 +171,8 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; {closest(unknown[0], _OPTIONS)}")
     files = _files(entry["files"], str(entry.get("tree", "")), where, folder)
-    dataset = Dataset(name, files, **{k: v for k, v in options.items() if k in _OPTIONS})
+    known = entry.get(KNOWN) or {}
+    dataset = Dataset(name, files, **options, known=known if isinstance(known, dict) else {})
     _check(dataset, where)
     return dataset
 
@@ -197,17 +225,7 @@ def _local_files(folder: Path, pattern: str) -> list[str]:
 
 def _check(dataset: Dataset, where: str) -> None:
     """Refuse values that cannot be right, naming the key."""
-    types: dict[str, tuple[type, ...]] = {
-        "format": (str,),
-        "is_mc": (bool, type(None)),
-        "horn_current": (str,),
-        "exposure": (str,),
-        "pot": (int, float, type(None)),
-        "signal_code": (int, type(None)),
-        "weight": (str,),
-        "sin2_theta_w": (float,),
-    }
-    for key, allowed in types.items():
+    for key, allowed in _TYPES.items():
         value = getattr(dataset, key)
         if not isinstance(value, allowed) or (bool not in allowed and isinstance(value, bool)):
             expected = " or ".join(t.__name__ for t in allowed if t is not type(None))
@@ -218,6 +236,11 @@ def _check(dataset: Dataset, where: str) -> None:
         )
     if dataset.horn_current and dataset.horn_current not in HORN_CURRENTS:
         raise InputError(f"{where}: horn_current = {dataset.horn_current!r}, expected FHC or RHC")
+    if dataset.negative_weights not in WEIGHT_POLICIES:
+        raise InputError(
+            f"{where}: negative_weights = {dataset.negative_weights!r}, expected one of "
+            f"{', '.join(WEIGHT_POLICIES)}"
+        )
     if dataset.pot is not None and not 0.0 < dataset.pot < float("inf"):
         raise InputError(
             f"{where}: pot = {dataset.pot}, expected protons on target > 0; leave the key out to "
@@ -225,3 +248,23 @@ def _check(dataset: Dataset, where: str) -> None:
         )
     if not 0.0 < dataset.sin2_theta_w < 1.0:
         raise InputError(f"{where}: sin2_theta_w = {dataset.sin2_theta_w}, expected 0 < value < 1")
+    if not 0.0 < dataset.timeout < float("inf"):
+        raise InputError(f"{where}: timeout = {dataset.timeout}, expected seconds > 0")
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "format": (str,),
+    "is_mc": (bool, type(None)),
+    "horn_current": (str,),
+    "exposure": (str,),
+    "pot": (int, float, type(None)),
+    "overlay": (bool,),
+    "check_duplicates": (bool,),
+    "signal_column": (str,),
+    "signal_code": (int, type(None)),
+    "weight": (str,),
+    "negative_weights": (str,),
+    "sin2_theta_w": (float,),
+    "perfect_detector": (bool,),
+    "timeout": (int, float),
+}

@@ -4,7 +4,11 @@ coffea has announced a successor of its ``Runner`` and the split of its NanoEven
 package; when they come, this is the only module that changes.
 """
 
+from typing import Any
+
+import awkward as ak
 from coffea.nanoevents import BaseSchema, NanoEventsFactory
+from coffea.nanoevents.methods import base
 from coffea.nanoevents.schemas.base import listarray_form
 from coffea.nanoevents.transforms import counts2offsets_form
 from coffea.processor import IterativeExecutor, ProcessorABC, Runner, accumulate
@@ -18,4 +22,11 @@ __all__ = [
     "accumulate",
     "counts2offsets_form",
     "listarray_form",
+    "nanoevents",
 ]
+
+
+def nanoevents(records: ak.Array, metadata: dict[str, Any]) -> ak.Array:
+    """Records in memory as coffea events, with metadata, as those of a file are."""
+    events = ak.with_name(records, "NanoEvents", behavior=base.behavior)
+    return ak.with_parameter(events, "metadata", metadata)

@@ -8,8 +8,9 @@ Columns are lazy: nothing is read until a column is used, and of a selected subs
 subset is. Missing values are NaN, so that every comparison with them is false and a cut fails.
 """
 
+import difflib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, closest
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,12 @@ CANONICAL: dict[str, Canonical] = {
     "nu_pdg": Canonical("1", "PDG code of the neutrino, 0 without truth", "int64"),
     "true_neutrino_energy": Canonical("GeV", "neutrino energy"),
     "true_electron_energy": Canonical("GeV", "TOTAL energy of the final-state electron"),
+    "true_electron_theta": Canonical("rad", "angle of the final-state electron to the neutrino"),
     "is_cc": Canonical("1", "charged-current interaction", "bool"),
     "mode": Canonical("1", "interaction mode of the format's generator, -1 without truth", "int64"),
     "interaction_type": Canonical("1", "generator's interaction type, -1 without truth", "int64"),
+    "is_nuone": Canonical("1", "generator's own flag of nu-e elastic scattering", "bool"),
+    "is_mec": Canonical("1", "generator's own flag of scattering on two nucleons", "bool"),
     "lepton_pdg": Canonical("1", "PDG code of the final-state lepton, 0 without truth", "int64"),
     # weights
     "generator_weight": Canonical("1", "weight of the event from the branch the dataset names"),
@@ -159,10 +163,38 @@ def _evaluate(events: ak.Array, name: str, expression: Expression) -> Any:
     try:
         return expression(events)
     except (AttributeError, ak.errors.FieldNotFoundError) as error:
-        reason = str(error).splitlines()[0]
+        missing = missing_name(error)
         raise InputError(
-            f"{describe(events)}: column {name!r} needs a branch that the file lacks: {reason}"
+            f"{describe(events)}: column {name!r} needs the branch {missing!r}, which the file "
+            f"lacks; {_nearest(missing, events)}; check 'format'"
         ) from error
+
+
+def missing_name(error: Exception) -> str:
+    """Name of the field that a failed look-up asked for.
+
+    >>> missing_name(AttributeError("no field named 'calE'"))
+    'calE'
+    """
+    text = str(error).splitlines()[0]
+    return next(iter(text.replace("'", '"').split('"')[1::2]), text)
+
+
+def _nearest(missing: str, events: ak.Array) -> str:
+    """Branches of the file whose last name is like the missing one, for an error message."""
+    branches = [".".join(path) for path in _leaves(events) if path[0] not in CANONICAL]
+    last = {branch.rpartition(".")[2] for branch in branches}
+    near = difflib.get_close_matches(missing.rpartition(".")[2], last, n=3)
+    found = [branch for branch in branches if branch.rpartition(".")[2] in near]
+    return f"closest: {', '.join(found[:3])}" if found else closest(missing, branches)
+
+
+def _leaves(records: ak.Array) -> Iterator[tuple[str, ...]]:
+    """Paths of all branches."""
+    for name in records.fields:
+        members = records[name]
+        below = _leaves(members) if members.fields else ((),)
+        yield from ((name, *path) for path in below)
 
 
 def describe(events: ak.Array) -> str:

@@ -12,6 +12,9 @@ class InputError(ValueError):
     """
 
 
+_SHOWN = 20
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Name the neighbours of a misspelt name, for the end of an error message.
 
@@ -20,4 +23,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     """
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3)
-    return f"closest: {', '.join(near)}" if near else f"known: {', '.join(known)}"
+    if near:
+        return f"closest: {', '.join(near)}"
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"known: {', '.join(known[:_SHOWN])}{more}"

@@ -1,332 +1,375 @@
 """What is inside the files of a dataset: entries, exposure, boundaries, and what is wrong.
 
-The only module that opens event files. A file that cannot be right is refused here, before any
-of its events is counted.
+A file that cannot be right is refused here, before any of its events is counted.
 """
 
+import contextlib
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
 
-import awkward as ak
+import numpy as np
 import uproot
+from numpy.typing import NDArray
 
 from .catalog import Dataset
-from .coffea_api import NanoEventsFactory
-from .columns import CANONICAL, with_columns
 from .errors import InputError, closest
-from .formats import FORMATS, SIGNAL_CODES, Format
-from .formats.base import Exposure
+from .formats import FORMATS, MEC_CODES, SIGNAL_CODES, Code, Format
+from .formats.base import Exposure, agreed
+from .identity import identity, numbers
+from .opening import (
+    ROOT_MAGIC,
+    EventFile,
+    check_complete,
+    content_uuid,
+    head,
+    loaded_tree,
+    names_of,
+    readable,
+    root_tree,
+)
+from .remote import is_remote, open_root
+
+_TREES = ("TTree", "ROOT::RNTuple")
 
 
 @dataclass(frozen=True)
-class FileInfo:
-    """Content of one event file.
+class Facts:
+    """What one event file says, whatever its description says.
 
     Attributes
     ----------
     path, tree, uuid : str
-        Where it is, its event tree and ROOT's identifier of the file.
+        Where it is, its event tree and ROOT's identifier of the file, or a digest of its content.
     format : str
         Key of :data:`fileset.formats.FORMATS`.
-    is_mc : bool
     entries : int
     size : int
         Compressed size of the tree [bytes].
-    exposure_source : str
-        Where ``pot`` comes from.
-    pot : float
-        Protons on target.
-    event_weight : float
-        Factor of every event of the file.
-    universes : int
-        Flux universes per event, 0 where the format has none.
     boundaries : tuple of int
         Entries at which the file can be cut without decompressing anything twice.
+    universes : int
+        Flux universes per event, 0 where the format has none.
+    exposures : dict of str to (float, float)
+        Source of exposure to POT and weight of every event.
+    simulated, overlaid : bool, optional
+        Whether it holds simulation, and whether that is overlaid on other events.
+    horn : str, optional
+        ``"FHC"``, ``"RHC"`` or ``"mixed"``.
+    subruns : tuple of (int, int)
+        Runs and subruns in it; empty where its events have no numbers.
+    twice : str
+        Events that are in it more than once; empty if none.
+    stamp : tuple of int
+        Size [bytes] and time of change [ns] of the file on disk; empty for a remote one.
     """
 
     path: str
     tree: str
     uuid: str
     format: str
-    is_mc: bool
     entries: int
     size: int
-    exposure_source: str
-    pot: float
-    event_weight: float
-    universes: int
     boundaries: tuple[int, ...]
+    universes: int = 0
+    exposures: dict[str, tuple[float, float]] = field(default_factory=dict)
+    simulated: bool | None = None
+    overlaid: bool | None = None
+    horn: str | None = None
+    subruns: tuple[tuple[int, int], ...] = ()
+    twice: str = ""
+    stamp: tuple[int, ...] = ()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Facts":
+        """Inverse of :func:`dataclasses.asdict` followed by JSON.
+
+        Raises
+        ------
+        TypeError
+            If a value is missing or unknown.
+        """
+        pairs = {name: tuple(map(tuple, values.get(name, ()))) for name in ("subruns",)}
+        lists = {name: tuple(values.get(name, ())) for name in ("boundaries", "stamp")}
+        exposures = {name: tuple(v) for name, v in values.get("exposures", {}).items()}
+        return cls(**{**values, **pairs, **lists, "exposures": exposures})
 
 
-def inspect_dataset(dataset: Dataset) -> list[FileInfo]:
-    """Look into every file of a dataset.
+@dataclass(frozen=True)
+class FileInfo(Facts):
+    """One event file as its dataset uses it.
 
-    Parameters
+    Attributes
     ----------
-    dataset : Dataset
+    is_mc : bool
+    horn_current : str
+        ``"FHC"``, ``"RHC"`` or empty where neither file nor description says.
+    exposure_source : str
+        Where ``pot`` comes from.
+    pot : float
+        Protons on target.
+    event_weight : float
+        Factor of every event of the file.
+    """
 
-    Returns
-    -------
-    list of FileInfo
-        In the order of the description. An explicit ``pot`` is shared by number of entries.
+    is_mc: bool = False
+    horn_current: str = ""
+    exposure_source: str = ""
+    pot: float = math.nan
+    event_weight: float = 1.0
+
+
+class _Opened(NamedTuple):
+    """An open file and what it turned out to be."""
+
+    layout: Format
+    tree: str
+    uuid: str
+    file: EventFile
+
+
+def inspect_file(dataset: Dataset, path: str) -> FileInfo:
+    """Look into one file of a dataset, or remember what was found in it before.
 
     Raises
     ------
     InputError
-        For the first file that is missing, not ROOT, without the tree, empty or without exposure,
-        and for a file that is there twice.
+        If it is missing, damaged, of another format, without the tree, empty, without exposure or
+        with two that disagree, holds an event twice, or is not what the dataset says.
     """
-    infos = [inspect_file(dataset, path) for path in dataset.files]
-    seen: dict[str, str] = {}
-    for info in infos:
-        if info.uuid in seen:
-            raise InputError(
-                f"dataset {dataset.name!r}: {info.path} and {seen[info.uuid]} are one file "
-                f"(uuid {info.uuid}); list it once"
-            )
-        seen[info.uuid] = info.path
-    for key, what in (
-        ("format", "formats"),
-        ("is_mc", "data and simulation"),
-        ("event_weight", "event weights"),
-        ("universes", "numbers of flux universes"),
-    ):
-        values = {getattr(info, key) for info in infos}
-        if len(values) > 1:
-            raise InputError(
-                f"dataset {dataset.name!r}: its files mix {what} ({key} = "
-                f"{', '.join(map(str, sorted(values)))}); describe them as separate datasets"
-            )
-    if dataset.pot is None:
-        return infos
-    total = sum(info.entries for info in infos)
-    return [
-        replace(info, pot=dataset.pot * info.entries / total, exposure_source="explicit")
-        for info in infos
-    ]
-
-
-def survey(dataset: Dataset) -> tuple[list[FileInfo], list[str]]:
-    """Look into every file of a dataset and collect what is wrong instead of stopping at it.
-
-    Returns
-    -------
-    infos : list of FileInfo
-        The files that can be used.
-    problems : list of str
-        One line per file that cannot, or why the files do not go together.
-    """
-    try:
-        return inspect_dataset(dataset), []
-    except InputError as error:
-        infos, problems = [], []
-        for path in dataset.files:
-            try:
-                infos.append(inspect_file(dataset, path))
-            except InputError as problem:
-                problems.append(str(problem))
-        return infos, problems or [str(error)]
-
-
-def inspect_file(dataset: Dataset, path: str) -> FileInfo:
-    """Look into one file of a dataset; see :func:`inspect_dataset`."""
     where = f"dataset {dataset.name!r}, {path}"
+    with readable(where):
+        try:
+            return decide(dataset, remembered(dataset, path) or facts(dataset, path))
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error.__cause__
+
+
+def remembered(dataset: Dataset, path: str) -> Facts | None:
+    """What the description knows of a file, unless the file has changed since."""
+    known = dataset.known.get(path)
+    if known is None:
+        return None
     try:
-        with _open(path, where) as file:
-            _complete(file, where)
-            return _describe(dataset, path, file, where)
-    except InputError:
-        raise
-    except uproot.KeyInFileError as error:
+        found = Facts.from_json(known)
+    except TypeError:
+        # Written by another version.
+        return None
+    same = dataset.format in ("", found.format) and dataset.files[path] in ("", found.tree)
+    return found if same and found.stamp == stamp(path) else None
+
+
+def stamp(path: str) -> tuple[int, ...]:
+    """Size [bytes] and time of change [ns] of a file on disk; empty for a remote one."""
+    if is_remote(path):
+        return ()
+    status = Path(path).stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def facts(dataset: Dataset, path: str) -> Facts:
+    """Open a file and look at it.
+
+    Raises
+    ------
+    InputError
+        If it is missing, damaged, of another format than the dataset says, or empty.
+    """
+    with _opened(dataset, path) as (layout, tree_name, uuid, file):
+        if file.tree.entries == 0:
+            raise InputError(f"tree {tree_name!r} has no entries; remove the file from the dataset")
+        try:
+            sources = {name: read(file) for name, read in layout.exposure_sources.items()}
+            subruns, twice = numbers(layout, file)
+            return Facts(
+                path=path,
+                tree=tree_name,
+                uuid=uuid,
+                format=layout.name,
+                entries=file.tree.entries,
+                size=file.tree.size,
+                boundaries=file.tree.boundaries,
+                universes=layout.universes(file) or 0,
+                exposures={name: (*found,) for name, found in sources.items() if found},
+                simulated=layout.is_mc(file),
+                overlaid=layout.is_overlay(file),
+                horn=layout.horn_current(file),
+                subruns=subruns,
+                twice=twice,
+                stamp=stamp(path),
+            )
+        except uproot.KeyInFileError as error:
+            near = closest(str(error.key), file.tree.names)
+            raise InputError(f"no branch {error.key!r} in {tree_name!r}; {near}") from error
+
+
+def event_numbers(dataset: Dataset, path: str) -> dict[str, NDArray[np.generic]]:
+    """What identifies the events of a file: values by branch; empty where nothing does."""
+    with _opened(dataset, path) as opened:
+        return identity(opened.layout, opened.file)
+
+
+@contextlib.contextmanager
+def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
+    if is_remote(path) or (first := head(path)).startswith(ROOT_MAGIC):
+        with open_root(path, timeout=dataset.timeout) as directory:
+            check_complete(directory)
+            yield _in_root(dataset, path, directory)
+        return
+    allowed = [FORMATS[dataset.format]] if dataset.format else FORMATS.values()
+    found = [layout for layout in allowed if layout.loader and layout.loader.recognise(first)]
+    if not first:
+        raise InputError("the file is empty (0 bytes); copy it again")
+    if len(found) != 1:
         raise InputError(
-            f"{where}: no branch {error.key!r} in {error.object_path}; set 'tree' or 'format'"
-        ) from error
-    except (ValueError, OSError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{where}: cannot be read as a ROOT file: {reason}; check that it is complete"
-        ) from error
-
-
-def _open(path: str, where: str) -> uproot.ReadOnlyDirectory:
-    try:
-        # As a dictionary, or a colon in the path would begin the name of an object.
-        return uproot.open({path: None})
-    except FileNotFoundError:
-        raise InputError(f"{where}: no such file; check the path in the description") from None
-
-
-def _complete(file: uproot.ReadOnlyDirectory, where: str) -> None:
-    """Refuse a file that is shorter than it says: its first entries would still be readable."""
-    expected, found = file.file.fEND, file.file.source.num_bytes
-    if found is not None and found < expected:
-        raise InputError(
-            f"{where}: the file is truncated, {found} of {expected} bytes; copy it again"
+            f"not a ROOT file, nor {dataset.format or 'of another known format'}: it begins with "
+            f"{first[:8]!r}; check that it is complete and that 'format' is right"
         )
+    layout = found[0]
+    events, objects = layout.load(path)
+    file = EventFile(loaded_tree(path, events), frozenset(objects), objects.__getitem__)
+    yield _Opened(layout, "", content_uuid(path), file)
 
 
-def _describe(dataset: Dataset, path: str, file: uproot.ReadOnlyDirectory, where: str) -> FileInfo:
-    layout = _format(dataset, file, where)
-    tree_name = dataset.files[path] or layout.tree
-    tree = _tree(file, tree_name, where)
-    exposure_source, exposure = _exposure(dataset, layout, file, where)
-    try:
-        universes = layout.universes(tree)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -> _Opened:
+    classes = directory.classnames(cycle=False)
+    content = ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
+    if dataset.format:
+        layout = FORMATS[dataset.format]
+    else:
+        found = [f for f in FORMATS.values() if _recognised(f, directory, classes)]
+        if len(found) != 1:
+            raise InputError(
+                f"cannot tell the format from its content ({content}); set format = one of "
+                f"{', '.join(FORMATS)}"
+            )
+        layout = found[0]
+    wanted = dataset.files[path] or layout.tree
+    name = _located(wanted, classes)
+    if not name:
+        raise InputError(f"no tree {wanted!r} in the file; it holds {content}; set 'tree'")
+    if classes[name] not in _TREES:
+        raise InputError(f"{wanted!r} is a {classes[name]}, not a TTree or RNTuple; set 'tree'")
+    file = EventFile(root_tree(directory[name]), frozenset(classes), directory.__getitem__)
+    return _Opened(layout, name, str(directory.file.uuid), file)
+
+
+def _recognised(
+    layout: Format, directory: uproot.ReadOnlyDirectory, classes: Mapping[str, str]
+) -> bool:
+    name = layout.tree and _located(layout.tree, classes)
+    return bool(name) and classes[name] in _TREES and layout.matches(names_of(directory[name]))
+
+
+def _located(tree: str, classes: Mapping[str, str]) -> str:
+    """Path of a tree that may lie in a directory of the file; empty where there is not one."""
+    if tree in classes:
+        return tree
+    found = [name for name in classes if name.rpartition("/")[2] == tree]
+    return found[0] if len(found) == 1 else ""
+
+
+def decide(dataset: Dataset, found: Facts) -> FileInfo:
+    """Bring together what a file says and what its description says.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other, or something that must be known is not.
+    """
+    if found.twice and dataset.check_duplicates:
+        raise InputError(
+            f"events are in the file more than once ({found.twice}); remove the copies, or set "
+            "check_duplicates = false if the numbers mean nothing"
+        )
+    source, exposure = _exposure(dataset, found)
     return FileInfo(
-        path=path,
-        tree=tree_name,
-        uuid=str(file.file.uuid),
-        format=layout.name,
-        is_mc=dataset.is_mc if dataset.is_mc is not None else layout.is_mc(tree),
-        entries=tree.num_entries,
-        size=tree.compressed_bytes,
-        exposure_source=exposure_source,
+        **{f.name: getattr(found, f.name) for f in fields(found)},
+        is_mc=_is_mc(dataset, found),
+        horn_current=_horn_current(dataset, found),
+        exposure_source=source,
         pot=exposure.pot,
         event_weight=exposure.event_weight,
-        universes=universes,
-        boundaries=tuple(int(b) for b in tree.branches[0].entry_offsets),
     )
 
 
-def _format(dataset: Dataset, file: uproot.ReadOnlyDirectory, where: str) -> Format:
-    if dataset.format:
-        return FORMATS[dataset.format]
-    trees = {name.rsplit("/", 1)[-1] for name in file.keys(cycle=False)}
-    found = [layout for layout in FORMATS.values() if layout.tree in trees]
-    if len(found) != 1:
+def _is_mc(dataset: Dataset, found: Facts) -> bool:
+    if dataset.is_mc is None:
+        if found.simulated is None:
+            raise InputError("the file does not say whether it is simulation; set 'is_mc'")
+        return found.simulated
+    if dataset.is_mc and found.simulated is False:
+        raise InputError("is_mc = true, but the file holds data; set is_mc = false or leave it out")
+    return dataset.is_mc
+
+
+def _horn_current(dataset: Dataset, found: Facts) -> str:
+    if found.horn == "mixed":
         raise InputError(
-            f"{where}: cannot tell the format from its content ({_content(file)}); "
-            f"set format = one of {', '.join(FORMATS)}"
+            "the file mixes horn currents FHC and RHC, whose fluxes differ; separate them"
         )
-    return found[0]
-
-
-def _tree(file: uproot.ReadOnlyDirectory, name: str, where: str) -> uproot.TTree:
-    try:
-        tree = file[name]
-    except uproot.KeyInFileError:
+    if found.horn and dataset.horn_current not in ("", found.horn):
         raise InputError(
-            f"{where}: no tree {name!r} in the file; it holds {_content(file)}; set 'tree'"
-        ) from None
-    if not isinstance(tree, uproot.TTree):
-        raise InputError(f"{where}: {name!r} is a {tree.classname}, not a TTree; set 'tree'")
-    if tree.num_entries == 0:
-        raise InputError(f"{where}: tree {name!r} has no entries; remove the file from the dataset")
-    return tree
+            f"horn_current = {dataset.horn_current!r}, but the file was taken with {found.horn}; "
+            "mend the description"
+        )
+    return found.horn or dataset.horn_current
 
 
-def _content(file: uproot.ReadOnlyDirectory) -> str:
-    classes = file.classnames(cycle=False)
-    return ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
-
-
-def _exposure(
-    dataset: Dataset, layout: Format, file: uproot.ReadOnlyDirectory, where: str
-) -> tuple[str, Exposure]:
-    sources = dict(layout.exposure_sources)
-    if dataset.exposure:
-        if dataset.exposure not in sources:
-            raise InputError(
-                f"{where}: format {layout.name} has no exposure source {dataset.exposure!r}; "
-                f"{closest(dataset.exposure, sources)}; or set 'pot'"
-            )
-        sources = {dataset.exposure: sources[dataset.exposure]}
-    for name, read in sources.items():
-        exposure = read(file)
-        if exposure is None:
-            continue
-        if dataset.pot is None and not (math.isfinite(exposure.pot) and exposure.pot > 0.0):
-            raise InputError(
-                f"{where}: exposure from {name!r} is {exposure.pot} POT, expected > 0; mend the "
-                "file or set 'pot' in the description"
-            )
+def _exposure(dataset: Dataset, found: Facts) -> tuple[str, Exposure]:
+    """The description's own exposure, or that of the source it names, or of any the file has."""
+    known = FORMATS[found.format].exposure_sources
+    if dataset.exposure and dataset.exposure not in known:
+        raise InputError(
+            f"format {found.format} has no exposure source {dataset.exposure!r}; "
+            f"{closest(dataset.exposure, known)}; or set 'pot'"
+        )
+    wanted = (dataset.exposure,) if dataset.exposure else tuple(known)
+    sources = {name: Exposure(*found.exposures[name]) for name in wanted if name in found.exposures}
+    for name, exposure in sources.items():
         if not (math.isfinite(exposure.event_weight) and exposure.event_weight > 0.0):
             raise InputError(
-                f"{where}: event weight from {name!r} is {exposure.event_weight}, expected > 0; "
-                "mend the file"
+                f"event weight from {name!r} is {exposure.event_weight}, expected > 0; mend the "
+                "file"
             )
-        return name, exposure
-    if dataset.pot is None:
+    if dataset.pot is not None:
+        event_weight = next((e.event_weight for e in sources.values()), 1.0)
+        return "explicit", Exposure(dataset.pot, event_weight)
+    if dataset.overlay or found.overlaid:
         raise InputError(
-            f"{where}: no exposure found (looked for {', '.join(sources)}); set 'pot' in the "
-            "description"
+            "its simulated events are overlaid on others: the exposure in the file is that of "
+            "their hosts; set 'pot' to that of the overlaid events"
         )
-    return "explicit", Exposure(dataset.pot)
+    if not sources:
+        raise InputError(
+            f"no exposure found (looked for {', '.join(wanted) or 'none, the format has none'}); "
+            "set 'pot' in the description"
+        )
+    return agreed(sources)
 
 
 def metadata(dataset: Dataset, info: FileInfo) -> dict[str, Any]:
     """What the processor is told about a file of a dataset, as plain JSON values."""
-    code = SIGNAL_CODES[info.format]
+    signal = SIGNAL_CODES[info.format]
+    if dataset.signal_code is not None:
+        column = dataset.signal_column or signal[0].column
+        signal = (Code(column, dataset.signal_code),)
     return {
         "dataset": dataset.name,
         "format": info.format,
         "is_mc": info.is_mc,
-        "horn_current": dataset.horn_current,
-        "signal_column": code.column,
-        "signal_code": code.value if dataset.signal_code is None else dataset.signal_code,
+        "horn_current": info.horn_current,
+        "codes": {
+            "nuone": [list(code) for code in signal],
+            "mec": [list(code) for code in MEC_CODES.get(info.format, ())],
+        },
         "sin2_theta_w": dataset.sin2_theta_w,
         "weight": dataset.weight,
+        "negative_weights": dataset.negative_weights,
+        "perfect_detector": dataset.perfect_detector,
         "event_weight": info.event_weight,
         "universes": info.universes,
+        "timeout": dataset.timeout,
     }
-
-
-def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str, Any]) -> ak.Array:
-    """Open a range of entries as coffea events, without reading them.
-
-    Parameters
-    ----------
-    path, tree : str
-    start, stop : int
-        Range of entries.
-    metadata : dict
-        As from :func:`metadata`, with the ``fileuuid`` that was planned.
-
-    Returns
-    -------
-    coffea NanoEvents, length stop - start
-        Nested records of the format's schema, virtual: a branch is read when it is first used.
-
-    Raises
-    ------
-    InputError
-        If the file is not the one that was planned.
-    """
-    where = f"dataset {metadata['dataset']!r}, {path}"
-    file = _open(path, where)
-    if str(file.file.uuid) != metadata["fileuuid"]:
-        raise InputError(f"{where}: the file was replaced after the run was planned; run again")
-    factory = NanoEventsFactory.from_root(
-        file,
-        treepath=tree,
-        schemaclass=FORMATS[metadata["format"]].schema,
-        entry_start=start,
-        entry_stop=stop,
-        metadata=metadata | {"filename": path, "entrystart": start, "entrystop": stop},
-    )
-    return factory.events()
-
-
-def canonical(events: ak.Array) -> ak.Array:
-    """Add the canonical columns that the events' format provides.
-
-    Parameters
-    ----------
-    events : coffea NanoEvents, length n
-        With ``events.metadata["format"]``.
-
-    Returns
-    -------
-    coffea NanoEvents, length n
-        With the columns of :data:`fileset.columns.CANONICAL`, lazy, and ``generator_weight`` if
-        the dataset names a weight branch.
-    """
-    layout = FORMATS[events.metadata["format"]]
-    expressions = dict(layout.columns)
-    if branch := events.metadata.get("weight"):
-        path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))
-        expressions["generator_weight"] = lambda e: e[path]
-    return with_columns(events, expressions, CANONICAL)

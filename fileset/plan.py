@@ -7,9 +7,11 @@ from typing import Any
 
 import awkward as ak
 
-from .catalog import Fileset
+from .catalog import Dataset, Fileset
 from .errors import InputError, closest
-from .files import FileInfo, canonical, inspect_dataset, metadata, open_events
+from .events import canonical, open_events
+from .files import FileInfo, metadata
+from .survey import Progress, inspect_dataset, same_events
 
 DEFAULT_CHUNKSIZE = 250_000
 """Entries per chunk: large enough that opening the file is cheap beside reading it."""
@@ -28,6 +30,8 @@ class Chunk:
         Share of the file's exposure, by number of entries [POT].
     metadata : dict
         What the processor is told; plain JSON values.
+    bad : str
+        Why the whole file is skipped; empty otherwise. Its range is then empty.
     """
 
     dataset: str
@@ -38,6 +42,7 @@ class Chunk:
     stop: int
     pot: float
     metadata: dict[str, Any]
+    bad: str = ""
 
     @property
     def key(self) -> tuple[str, str, int, int]:
@@ -45,14 +50,20 @@ class Chunk:
         return self.dataset, self.uuid, self.start, self.stop
 
     def open(self) -> ak.Array:
-        """Open the chunk as coffea events; see :func:`fileset.files.open_events`."""
+        """Open the chunk as coffea events; see :func:`fileset.events.open_events`."""
         return open_events(
             self.path, self.tree, self.start, self.stop, {**self.metadata, "fileuuid": self.uuid}
         )
 
 
 def make_plan(
-    fileset: Fileset, *, chunksize: int = DEFAULT_CHUNKSIZE, max_chunks: int | None = None
+    fileset: Fileset,
+    *,
+    chunksize: int = DEFAULT_CHUNKSIZE,
+    max_chunks: int | None = None,
+    skip_bad_files: bool = False,
+    workers: int = 1,
+    progress: Progress = lambda path: None,
 ) -> list[Chunk]:
     """Cut every file of a fileset into chunks.
 
@@ -64,6 +75,13 @@ def make_plan(
         some within reach.
     max_chunks : int, optional
         Stop after this many chunks of each dataset; its exposure is that of these chunks.
+    skip_bad_files : bool
+        Plan without files that cannot be used; each is in the plan as an empty chunk that says
+        why, so that the ledger knows it.
+    workers : int
+        Processes that look into many files.
+    progress : callable
+        Called with the path of each file that was looked into.
 
     Returns
     -------
@@ -79,14 +97,18 @@ def make_plan(
         raise InputError(f"chunksize {chunksize} and max_chunks {max_chunks} must be positive")
     plan: list[Chunk] = []
     owners: dict[str, str] = {}
+    recorded: list[tuple[Dataset, FileInfo]] = []
     for dataset in fileset.values():
-        infos = inspect_dataset(dataset)
-        for info in infos:
+        found = inspect_dataset(
+            dataset, skip_bad_files=skip_bad_files, workers=workers, progress=progress
+        )
+        for info in found.infos:
             if owners.setdefault(info.uuid, dataset.name) != dataset.name:
                 raise InputError(
                     f"datasets {owners[info.uuid]!r} and {dataset.name!r} both hold {info.path}: "
                     "its events would count twice; list it once"
                 )
+        recorded += [(dataset, i) for i in found.infos if not i.is_mc and dataset.check_duplicates]
         chunks = (
             Chunk(
                 dataset.name,
@@ -98,10 +120,19 @@ def make_plan(
                 info.pot * (stop - start) / info.entries,
                 metadata(dataset, info),
             )
-            for info in infos
+            for info in found.infos
             for start, stop in _ranges(info, chunksize)
         )
         plan.extend(itertools.islice(chunks, max_chunks))
+        # Alike in everything that the processor is told.
+        told = metadata(dataset, found.infos[0])
+        plan.extend(
+            Chunk(dataset.name, path, "", "", 0, 0, 0.0, told, bad)
+            for path, bad in found.bad.items()
+        )
+    # Simulated events may share their numbers between datasets, recorded ones may not.
+    for path, why in same_events(recorded).items():
+        raise InputError(f"{path}: {why}")
     return plan
 
 

@@ -12,9 +12,16 @@ DATA = "data"
 SIGNAL = "nuone"
 
 
+def _has_code(columns: Values, process: str) -> NDArray[np.bool_]:
+    """Whether one of the codes that mark a process in this format is set."""
+    marked = np.zeros(len(columns), dtype=bool)
+    for column, value in columns.metadata["codes"][process]:
+        marked |= columns[column] == value
+    return marked
+
+
 def _is_nuone(columns: Values) -> NDArray[np.bool_]:
-    metadata = columns.metadata
-    signal = columns[metadata["signal_column"]] == metadata["signal_code"]
+    signal = _has_code(columns, SIGNAL)
     if "lepton_pdg" in columns.fields:
         # Inelastic nu-e -> mu shares the code of elastic scattering in some generators.
         signal = signal & (np.abs(columns.lepton_pdg) != 13)
@@ -25,7 +32,7 @@ CATEGORIES: dict[str, Callable[[Values], NDArray[np.bool_]]] = {
     SIGNAL: _is_nuone,
     "cosmic": lambda e: e.nu_pdg == 0,
     "nue_cc": lambda e: (np.abs(e.nu_pdg) == 12) & e.is_cc,
-    "mec": lambda e: e["mode"] == 10,
+    "mec": lambda e: _has_code(e, "mec"),
     "numu_cc": lambda e: (np.abs(e.nu_pdg) == 14) & e.is_cc,
     "nc": lambda e: ~e.is_cc,
     "other": lambda e: np.ones(len(e), dtype=bool),

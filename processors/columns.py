@@ -50,7 +50,7 @@ def add_columns(events: ak.Array) -> ak.Array:
     Parameters
     ----------
     events : coffea NanoEvents, length n
-        With canonical columns (:func:`fileset.files.canonical`).
+        With canonical columns (:func:`fileset.events.canonical`).
 
     Returns
     -------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.coffea_api import ProcessorABC
-from fileset.files import canonical
+from fileset.events import canonical
 
 from .categories import AXIS, SIGNAL, categorise
 from .columns import add_columns

@@ -11,11 +11,11 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 from numpy.typing import NDArray
 
 from ..coffea_api import BaseSchema
 from ..columns import not_negative
+from ..opening import EventFile
 from .base import Exposure, Format
 
 
@@ -25,12 +25,21 @@ def _electron_energy(events: ak.Array) -> NDArray[Any]:
     return np.asarray((1.0 - events.Y) * events.Ev)
 
 
-def _norm(file: uproot.ReadOnlyDirectory) -> Exposure | None:
+def _norm(file: EventFile) -> Exposure | None:
     """Histogram ``norm``: first bin the weight of every event, second bin the POT of the file."""
-    if "norm" not in file.keys(cycle=False):
+    if "norm" not in file.objects:
         return None
-    bins = file["norm"].values()
+    bins = file.get("norm").values()
     return Exposure(float(bins[1]), float(bins[0])) if len(bins) > 1 else None
+
+
+def _horn_current(file: EventFile) -> str | None:
+    """Branch ``isFHC``: 1 or 0; the released file holds 999 for "not known"."""
+    if "isFHC" not in file.tree.names:
+        return None
+    known = {1: "FHC", 0: "RHC"}
+    found = {known[int(v)] for v in np.unique(file.tree.read("isFHC", None)) if int(v) in known}
+    return "mixed" if len(found) > 1 else next(iter(found), None)
 
 
 DUNE_FD_CAF = Format(
@@ -56,7 +65,10 @@ DUNE_FD_CAF = Format(
         "lepton_pdg": lambda e: e.LepPDG,
     },
     exposure_sources={"norm": _norm},
-    is_mc=lambda tree: True,
+    # Ten interactions share each event number in the released file: their truth tells them apart.
+    identity=("run", "subrun", "event", "Ev", "vtx_x", "vtx_y"),
+    is_mc=lambda file: True,
+    horn_current=_horn_current,
     notes=(
         "branch 'weight' is not used (it is 0 in every event of the released file); a dataset that "
         'sets weight = "weight" uses it',

@@ -9,11 +9,11 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-import uproot
 from numpy.typing import NDArray
 
 from ..columns import Expression, first, not_negative
 from ..errors import InputError
+from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
 from .base import Exposure, Format
 
@@ -104,22 +104,53 @@ def _follow(record: ak.Array, path: tuple[str, ...]) -> ak.Array:
     return record
 
 
-def _spills(file: uproot.ReadOnlyDirectory) -> Exposure | None:
-    if "spillTree" not in file.keys(cycle=False):
+def _spill_branch(file: EventFile, name: str) -> NDArray[Any] | None:
+    """Branch of the spill tree, whatever its prefix; None where the file does not have it."""
+    if "spillTree" not in file.objects:
         return None
-    tree = file["spillTree"]
-    branch = next((name for name in tree.keys() if name.endswith("spillpot")), None)
-    return None if branch is None else Exposure(float(tree[branch].array(library="np").sum()))
+    spills = root_tree(file.get("spillTree"))
+    found = next((branch for branch in spills.names if branch.rpartition(".")[2] == name), None)
+    return None if found is None else ak.to_numpy(spills.read(found, None))
 
 
-def _total_pot(file: uproot.ReadOnlyDirectory) -> Exposure | None:
-    if "TotalPOT" not in file.keys(cycle=False):
+def spills(file: EventFile) -> Exposure | None:
+    """Sum of ``spillpot`` over the spill tree."""
+    pot = _spill_branch(file, "spillpot")
+    return None if pot is None else Exposure(float(pot.sum()))
+
+
+def total_pot(file: EventFile) -> Exposure | None:
+    """Histogram ``TotalPOT`` of derived files."""
+    if "TotalPOT" not in file.objects:
         return None
-    return Exposure(float(file["TotalPOT"].values(flow=True).sum()))
+    return Exposure(float(file.get("TotalPOT").values(flow=True).sum()))
 
 
-def _is_mc(tree: uproot.TTree) -> bool:
-    return bool(tree["rec.hdr.ismc"].array(entry_stop=1, library="np")[0])
+def is_simulation(file: EventFile) -> bool | None:
+    """Header of the first entry."""
+    if "rec.hdr.ismc" not in file.tree.names:
+        return None
+    return bool(file.tree.read("rec.hdr.ismc", 1)[0])
+
+
+def horn_current(file: EventFile) -> str | None:
+    """Flags ``isFHC`` and ``isRHC`` of the spills."""
+    flags = {"FHC": _spill_branch(file, "isFHC"), "RHC": _spill_branch(file, "isRHC")}
+    found = [name for name, values in flags.items() if values is not None and np.any(values != 0)]
+    return "mixed" if len(found) > 1 else next(iter(found), None)
+
+
+# Added to the mode of a neutrino that was overlaid on others.
+_OVERLAY = 10_000
+# The first of them tell: a sample is overlaid as a whole.
+_OVERLAY_ENTRIES = 1000
+
+
+def is_overlay(file: EventFile) -> bool | None:
+    """Whether the first neutrinos were overlaid on simulated spills."""
+    if "rec.mc.nu.mode" not in file.tree.names:
+        return None
+    return bool(ak.any(file.tree.read("rec.mc.nu.mode", _OVERLAY_ENTRIES) >= _OVERLAY, axis=None))
 
 
 # Lists inside the list of neutrinos, by a branch of each.
@@ -131,25 +162,23 @@ _INNER_LISTS = {
 _UNIVERSES = "rec.mc.nu.rwgt.ppfx.vuniv"
 
 
-def _is_flattened(branch: uproot.TBranch) -> bool:
-    """Whether lists of lists are stored as one list; a split object keeps them apart."""
-    interpretation = branch.interpretation
-    return isinstance(interpretation, uproot.AsJagged) and not interpretation.content.inner_shape
-
-
-def _universes(tree: uproot.TTree) -> int:
+def universes(file: EventFile) -> int:
+    """Largest number of flux universes of a neutrino."""
+    names = file.tree.names
     for branch, path in _INNER_LISTS.items():
-        if branch in tree and path + LENGTH not in tree and _is_flattened(tree[branch]):
-            raise InputError(
-                f"branch {branch!r} holds the lists of all neutrinos in one, but their lengths, "
-                f"branch {path + LENGTH!r}, are missing; write the file with them"
-            )
-    if _UNIVERSES not in tree:
+        # Of a list of lists that a person flattened into one, only the lengths tell them apart.
+        if branch in names and path + LENGTH not in names:
+            if file.tree.read(branch, 1).ndim < 3:
+                raise InputError(
+                    f"branch {branch!r} holds the lists of all neutrinos in one, but their "
+                    f"lengths, branch {path + LENGTH!r}, are missing; write the file with them"
+                )
+    if _UNIVERSES not in names:
         return 0
-    if _UNIVERSES + LENGTH in tree:
-        counts = tree[_UNIVERSES + LENGTH].array()
+    if _UNIVERSES + LENGTH in names:
+        counts = file.tree.read(_UNIVERSES + LENGTH, None)
     else:
-        counts = ak.num(tree[_UNIVERSES].array(), axis=2)
+        counts = ak.num(file.tree.read(_UNIVERSES, None), axis=2)
     return int(ak.max(counts, axis=None, initial=0, mask_identity=False))
 
 
@@ -200,9 +229,12 @@ NOVA_CAF = Format(
         "knob_plus1": _knobs("plus1sigma"),
         "knob_plus2": _knobs("plus2sigma"),
     },
-    exposure_sources={"spills": _spills, "TotalPOT": _total_pot},
-    is_mc=_is_mc,
-    universes=_universes,
+    exposure_sources={"spills": spills, "TotalPOT": total_pot},
+    identity=("rec.hdr.run", "rec.hdr.subrun", "rec.hdr.cycle", "rec.hdr.evt", "rec.hdr.subevt"),
+    is_mc=is_simulation,
+    horn_current=horn_current,
+    is_overlay=is_overlay,
+    universes=universes,
     beam_direction=NUMI_BEAM_DIRECTION,
     knobs=KNOBS,
 )

@@ -5,8 +5,8 @@ import uproot
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset.columns import CANONICAL
-from fileset.files import inspect_dataset
-from fileset.formats import FORMATS, SIGNAL_CODES
+from fileset.survey import inspect_dataset
+from fileset.formats import FORMATS, MEC_CODES, SIGNAL_CODES
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION
 from processors import NuoneProcessor
 from processors.columns import add_columns, provided
@@ -158,10 +158,10 @@ def test_every_column_has_its_documented_type(nova):
 
 
 @pytest.mark.parametrize("layout", FORMATS.values(), ids=lambda layout: layout.name)
-def test_every_format_speaks_canonical_names_and_has_a_signal_code(layout):
+def test_every_format_speaks_canonical_names_and_provides_its_codes(layout):
     assert set(layout.columns) <= set(CANONICAL)
-    assert SIGNAL_CODES[layout.name].column in layout.columns
-    assert "theta" in provided(layout.name)
+    for code in (*SIGNAL_CODES[layout.name], *MEC_CODES.get(layout.name, ())):
+        assert code.column in layout.columns
 
 
 def test_numi_beam_is_a_unit_vector_that_points_downwards():
@@ -236,7 +236,7 @@ def dune(dune_fileset):
 
 
 def test_dune_file_is_recognised_with_its_exposure_and_event_weight(dune_fileset):
-    (info,) = inspect_dataset(dune_fileset["fd"])
+    (info,) = inspect_dataset(dune_fileset["fd"]).infos
     assert (info.format, info.entries, info.is_mc) == ("dune_fd_caf", 2000, True)
     assert (info.exposure_source, info.pot) == ("norm", 1e21)
     assert info.event_weight == pytest.approx(1.9284505550908e-04, rel=1e-13, abs=0.0)

@@ -7,7 +7,7 @@ import uproot
 from fileset import load_fileset, open_chunk
 from fileset.coffea_api import NanoEventsFactory
 from fileset.columns import Canonical, with_columns
-from fileset.files import canonical
+from fileset.events import canonical
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION, NovaCAFSchema
 from processors import kernels
 from processors.columns import DERIVED, add_columns, provided

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from fileset import InputError, load_fileset, open_chunk
-from fileset.files import inspect_dataset
+from fileset.survey import inspect_dataset
 from fileset.simulate import simulate
 from processors.categories import AXIS, SIGNAL, categorise
 from processors.columns import add_columns
@@ -46,7 +46,7 @@ def signal(tmp_path_factory):
     for mu, seed in ((0.0, 20), (MU, 21)):
         files = simulate(folder, sample="nuone", events=EVENTS, seed=seed, mu_nu=mu)
         fileset = load_fileset({"nuone": {"files": list(map(str, files))}})
-        pot = sum(info.pot for info in inspect_dataset(fileset["nuone"]))
+        pot = sum(info.pot for info in inspect_dataset(fileset["nuone"]).infos)
         samples[mu] = add_columns(open_chunk(fileset, "nuone")), pot
     return samples
 
@@ -125,7 +125,7 @@ def test_signal_is_known_by_its_code_and_not_by_its_neighbours(make_events):
 
 def test_inelastic_muon_production_is_not_signal_where_the_lepton_is_known(make_events):
     columns = {"mode": [5, 5], "lepton_pdg": [11, -13], "nu_pdg": [14, 14], "is_cc": [False, True]}
-    events = make_events(columns, signal_column="mode", signal_code=5)
+    events = make_events(columns, codes={"nuone": [["mode", 5]], "mec": []})
     assert [AXIS[i] for i in categorise(events)] == ["nuone", "numu_cc"]
 
 

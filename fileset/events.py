@@ -1,0 +1,103 @@
+"""Open ranges of entries as coffea events, and give them their canonical columns."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+
+from .coffea_api import NanoEventsFactory, nanoevents
+from .columns import CANONICAL, Expression, with_columns
+from .errors import InputError
+from .formats import FORMATS
+from .formats.base import Loader
+from .opening import content_uuid, readable
+from .remote import open_root
+
+
+def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str, Any]) -> ak.Array:
+    """Open a range of entries as coffea events, without reading them.
+
+    Parameters
+    ----------
+    path, tree : str
+    start, stop : int
+        Range of entries.
+    metadata : dict
+        As from :func:`fileset.files.metadata`, with the ``fileuuid`` that was planned.
+
+    Returns
+    -------
+    coffea NanoEvents, length stop - start
+        Nested records of the format's schema, virtual: a branch is read when it is first used.
+
+    Raises
+    ------
+    InputError
+        If the file is not the one that was planned.
+    """
+    where = f"dataset {metadata['dataset']!r}, {path}"
+    layout = FORMATS[metadata["format"]]
+    known = metadata | {"filename": path, "entrystart": start, "entrystop": stop}
+    if layout.loader is not None:
+        with readable(where):
+            events, uuid = _load(layout.loader, path, Path(path).stat().st_mtime_ns)
+        _check_uuid(uuid, metadata, where)
+        return nanoevents(events[start:stop], known)
+    with readable(where):
+        file = open_root(path, timeout=metadata["timeout"])
+    _check_uuid(str(file.file.uuid), metadata, where)
+    with readable(where):
+        return NanoEventsFactory.from_root(
+            file,
+            treepath=tree,
+            schemaclass=layout.schema,
+            entry_start=start,
+            entry_stop=stop,
+            metadata=known,
+        ).events()
+
+
+@functools.lru_cache(maxsize=1)
+def _load(loader: Loader, path: str, modified: int) -> tuple[ak.Array, str]:
+    """Events of a file that is read as a whole; the last one is kept for its next chunk."""
+    return loader.load(path)[0], content_uuid(path)
+
+
+def _check_uuid(found: str, metadata: dict[str, Any], where: str) -> None:
+    if found != metadata["fileuuid"]:
+        raise InputError(f"{where}: the file was replaced after the run was planned; run again")
+
+
+PERFECT_DETECTOR: dict[str, Expression] = {
+    "shower_energy": lambda e: e.true_electron_energy,
+    "theta": lambda e: e.true_electron_theta,
+}
+"""Reconstruction without error, for generator output; only where a dataset asks for it."""
+
+
+def canonical(events: ak.Array) -> ak.Array:
+    """Add the canonical columns that the events' format provides.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+        With ``events.metadata["format"]``.
+
+    Returns
+    -------
+    coffea NanoEvents, length n
+        One event each, with the columns of :data:`fileset.columns.CANONICAL`, lazy, and
+        ``generator_weight`` if the dataset names a weight branch. Longer than ``events`` for a
+        format that holds several events per entry.
+    """
+    layout = FORMATS[events.metadata["format"]]
+    if layout.unfold is not None:
+        events = layout.unfold(events)
+    expressions = dict(layout.columns)
+    if branch := events.metadata.get("weight"):
+        path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))
+        expressions["generator_weight"] = lambda e: e[path]
+    if events.metadata.get("perfect_detector"):
+        expressions |= PERFECT_DETECTOR
+    return with_columns(events, expressions, CANONICAL)

@@ -12,18 +12,19 @@ and coffea's own JSON as it stands, with these keys in ``metadata``. What a data
 here or from inside its files, never from a substring of its name.
 """
 
+import gzip
 import json
 import math
 import tomllib
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from .errors import InputError, closest
 from .formats import FORMATS
+from .remote import TIMEOUT, glob
 
 GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
 """Weak mixing of the generator, 0.231295: GENIE, ``CommonParam.xml``, WeinbergAngle [rad]."""
@@ -91,7 +92,7 @@ class Dataset:
     overlay: bool = False
     check_duplicates: bool = True
     perfect_detector: bool = False
-    timeout: float = 60.0
+    timeout: float = TIMEOUT
     known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -110,8 +111,9 @@ def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
     Parameters
     ----------
     source : str, Path or mapping
-        A TOML file, a coffea JSON file (plain or as produced by its preprocessing), a ROOT file or
-        a pattern of ROOT files (one dataset, described by what is inside), or coffea's dict.
+        A TOML file, a coffea JSON file (plain or as produced by its preprocessing or by ours, also
+        with ``.gz``), an event file or a pattern of them (one dataset, described by what is
+        inside), or coffea's dict.
 
     Returns
     -------
@@ -127,10 +129,10 @@ def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
     if isinstance(source, Mapping):
         return _datasets(source, "fileset", Path())
     text = str(source)
-    if text.endswith((".toml", ".json")):
+    if text.endswith((".toml", ".json", ".json.gz")):
         path = Path(text)
         return _datasets(_read(path), str(path), path.parent)
-    name = text.rsplit("/", 1)[-1].removesuffix(".root").replace("*", "") or "events"
+    name = text.rsplit("/", 1)[-1].partition(".")[0].replace("*", "") or "events"
     return _datasets({name: {"files": [text]}}, text, Path())
 
 
@@ -140,10 +142,11 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the dataset description: {error.strerror}") from None
     try:
-        text = raw.decode("utf-8")
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from None
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        kind = "TOML" if path.suffix == ".toml" else "JSON"
+        raise InputError(f"{path}: not valid {kind}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected datasets by name, found {type(content).__name__}")
     return content
@@ -170,15 +173,16 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
     unknown = sorted(k for k in options if k not in _OPTIONS)
     if unknown:
         raise InputError(f"{where}: unknown key {unknown[0]!r}; {closest(unknown[0], _OPTIONS)}")
-    files = _files(entry["files"], str(entry.get("tree", "")), where, folder)
-    known = entry.get(KNOWN) or {}
-    dataset = Dataset(name, files, **options, known=known if isinstance(known, dict) else {})
+    dataset = Dataset(name, {}, **options)
     _check(dataset, where)
-    return dataset
+    files = _files(entry, where, folder, dataset.timeout)
+    known = entry.get(KNOWN) or {}
+    return replace(dataset, files=files, known=known if isinstance(known, dict) else {})
 
 
-def _files(listed: Any, tree: str, where: str, folder: Path) -> dict[str, str]:
+def _files(entry: Mapping[str, Any], where: str, folder: Path, timeout: float) -> dict[str, str]:
     """Path to tree, with patterns expanded; coffea allows {path: tree} and {path: {...}}."""
+    listed, tree = entry["files"], str(entry.get("tree", ""))
     if isinstance(listed, str):
         listed = [listed]
     if not isinstance(listed, Mapping | list):
@@ -189,31 +193,28 @@ def _files(listed: Any, tree: str, where: str, folder: Path) -> dict[str, str]:
         named = value.get("object_path") if isinstance(value, Mapping) else value
         if not isinstance(pattern, str) or not isinstance(named, str | None):
             raise InputError(f"{where}: files holds {pattern!r}: {value!r}, expected path and tree")
-        for path in _expand(pattern, where, folder):
+        for path in _expand(pattern, where, folder, timeout):
             if path in files:
                 raise InputError(f"{where}: file listed twice: {path}")
             files[path] = named or tree
     return files
 
 
-def _expand(pattern: str, where: str, folder: Path) -> list[str]:
+def _expand(pattern: str, where: str, folder: Path, timeout: float) -> list[str]:
     remote = "://" in pattern
     # In a URL '?' begins the query.
-    if not any(c in pattern for c in ("*" if remote else "*?[")):
+    special = any(c in pattern for c in ("*" if remote else "*?["))
+    # A file may be called like a pattern.
+    if not special or (not remote and (folder / pattern).exists()):
         return [pattern if remote else str(folder / pattern)]
     try:
-        found = _remote_files(pattern) if remote else _local_files(folder, pattern)
-    except (ImportError, OSError, ValueError) as error:
+        found = glob(pattern, timeout=timeout) if remote else _local_files(folder, pattern)
+    except (OSError, ValueError) as error:
         raise InputError(f"{where}: cannot list {pattern}: {error}") from None
     if not found:
         place = "" if remote else f" in {folder.resolve()}"
         raise InputError(f"{where}: no file matches {pattern}{place}")
     return found
-
-
-def _remote_files(pattern: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(pattern)
-    return [fs.unstrip_protocol(p) for p in sorted(fs.glob(path))]
 
 
 def _local_files(folder: Path, pattern: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Simulated near-detector events, written as trees under the names of the NOvA analysis file.
+"""Simulated near-detector events, written in the layouts of the NOvA and DUNE analysis files.
 
 A toy for tests, demonstrations and closure: neutrino-electron elastic scattering from the published
 flux with exact kinematics, plus plausible backgrounds. Do not take background levels, efficiencies
@@ -11,9 +11,12 @@ a magnetic moment is a test of a reweighted one.
 from .background import CATEGORIES
 from .sample import SAMPLES, SimulationConfig, expected_slices, simulate
 from .signal import SIN2_THETA_W, T_MIN_GENERATED
+from .writer import CONTAINERS, LAYOUTS
 
 __all__ = [
     "CATEGORIES",
+    "CONTAINERS",
+    "LAYOUTS",
     "SAMPLES",
     "SIN2_THETA_W",
     "T_MIN_GENERATED",

@@ -1,25 +1,28 @@
-"""Names and types of everything that is written, and the writer.
+"""Names and types of everything that is simulated, and the layout for TTrees of NOvA.
 
 Names follow the NOvA common analysis file. Prongs and neutrinos are one level of jaggedness;
 deeper levels are flattened as in a flat file: ``X..length`` and ``X..idx`` per parent, the content
 of ``X`` beside them. Branches of one group share a counter branch (``nrec.mc.nu`` and so on), made
 by uproot. ``sel.nueid.nueid`` is a name of ours; the score itself is used by published selections.
+
+Every layout starts from a :class:`Batch`, whose columns have these names and types.
 """
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import awkward as ak
 import numpy as np
-import uproot
 from numpy.typing import NDArray
-
-from ..atomic import renamed_when_complete
 
 TREE, SPILL_TREE = "recTree", "spillTree"
 
 Columns = Mapping[str, NDArray[np.generic]]
-Tree = dict[str, object]
+Group = tuple[NDArray[np.int64], Columns]
+"""Records per slice and the columns of all records, one slice after the other."""
+
+Tree = dict[str, ak.Array | NDArray[np.generic]]
+"""Branches, or groups of branches, of one batch."""
 
 
 def _typed(dtype: str, names: str) -> dict[str, str]:
@@ -95,8 +98,34 @@ JAGGED = {
 }
 """Groups of branches that share their number of entries per slice."""
 
-SPILL = {**_typed("int32", "run subrun evt"), **_typed("float64", "spillpot")}
-"""Branches of the spill tree, without ``spill.``."""
+SPILL = {
+    **_typed("int32", "run subrun evt"),
+    **_typed("float64", "spillpot"),
+    **_typed("int8", "isFHC isRHC"),
+}
+"""Branches of the spill tree, without ``spill.``; names of the horn currents as in the columns of
+NOvA's own spill record (hepnos/HEPnOS-NOvA-Classes, ``spill.hpp``)."""
+
+
+class Batch(NamedTuple):
+    """Consecutive slices of a file, before a layout makes branches of them.
+
+    Attributes
+    ----------
+    values : mapping of str to ndarray, shape (n,)
+        The columns of ``SLICE``, in its types.
+    groups : mapping of str to (counts, columns)
+        The groups of ``JAGGED``, in its types.
+    first : int
+        Slices of the file before these.
+    is_fhc : bool
+        Forward horn current.
+    """
+
+    values: Columns
+    groups: Mapping[str, Group]
+    first: int
+    is_fhc: bool
 
 
 def branch_names() -> list[str]:
@@ -109,6 +138,77 @@ def branch_names() -> list[str]:
     """
     names = [f"rec.{name}" for name in SLICE]
     return names + [f"{group}.{name}" for group, types in JAGGED.items() for name in types]
+
+
+def make_batch(values: Columns, groups: Mapping[str, Group], *, first: int, is_fhc: bool) -> Batch:
+    """Give columns their types.
+
+    Parameters
+    ----------
+    values, groups, first, is_fhc
+        See :class:`Batch`; exactly the columns and groups that are declared there.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or unknown.
+    """
+    return Batch(
+        typed(values, SLICE),
+        {name: (groups[name][0], typed(groups[name][1], JAGGED[name])) for name in JAGGED},
+        first,
+        is_fhc,
+    )
+
+
+def empty_batch() -> Batch:
+    """No slices: what a layout makes of it tells the types of its branches."""
+    return make_batch(
+        {name: np.empty(0) for name in SLICE},
+        {
+            group: (np.zeros(0, np.int64), {name: np.empty(0) for name in types})
+            for group, types in JAGGED.items()
+        },
+        first=0,
+        is_fhc=True,
+    )
+
+
+def typed(columns: Columns, types: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:
+    """Columns in their types and in the order of these.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray
+        Exactly the columns named in ``types``.
+    types : mapping of str to str
+        Column names and numpy types.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Contiguous; not copied if they are so already.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or unknown.
+    """
+    if columns.keys() != types.keys():
+        difference = sorted(columns.keys() ^ types.keys())
+        raise ValueError(f"columns {difference} are not both declared and filled; see caf.py")
+    return {name: np.ascontiguousarray(columns[name], dtype) for name, dtype in types.items()}
+
+
+def lists(counts: NDArray[np.generic], content: ak.contents.Content) -> ak.contents.Content:
+    """Cut consecutive elements into lists of given lengths."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return ak.contents.ListOffsetArray(ak.index.Index64(offsets), content)
 
 
 def jagged(counts: NDArray[np.int64], content: Columns, types: Mapping[str, str]) -> ak.Array:
@@ -133,78 +233,39 @@ def jagged(counts: NDArray[np.int64], content: Columns, types: Mapping[str, str]
     ValueError
         If columns are missing or unknown.
     """
-    if content.keys() != types.keys():
-        difference = sorted(content.keys() ^ types.keys())
-        raise ValueError(f"columns {difference} are not both declared and filled; see caf.py")
-    offsets = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    columns = [
-        ak.contents.NumpyArray(np.ascontiguousarray(content[name], dtype))
-        for name, dtype in types.items()
-    ]
-    record = ak.contents.RecordArray(columns, list(types), length=int(offsets[-1]))
-    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), record))
+    columns = [ak.contents.NumpyArray(column) for column in typed(content, types).values()]
+    record = ak.contents.RecordArray(columns, list(types), length=int(np.sum(counts)))
+    return ak.Array(lists(counts, record))
 
 
-def slice_batch(values: Columns, groups: Mapping[str, tuple[NDArray[np.int64], Columns]]) -> Tree:
-    """One batch of slices in the form the writer takes.
+def slice_tree(batch: Batch) -> Tree:
+    """Branches of the slice tree.
 
     Parameters
     ----------
-    values : mapping of str to ndarray, shape (n,)
-        Exactly the columns of ``SLICE``.
-    groups : mapping of str to (counts, columns)
-        Exactly the groups of ``JAGGED``.
+    batch : Batch
+        n slices.
 
     Returns
     -------
     dict
-        Branch or group name to array.
-
-    Raises
-    ------
-    ValueError
-        If columns are missing or unknown.
+        Branch or group name to array of length n.
     """
-    if values.keys() != SLICE.keys():
-        difference = sorted(values.keys() ^ SLICE.keys())
-        raise ValueError(f"columns {difference} are not both declared and filled; see caf.py")
-    flat: Tree = {
-        f"rec.{name}": np.asarray(values[name]).astype(dtype, copy=False)
-        for name, dtype in SLICE.items()
-    }
-    return flat | {name: jagged(*groups[name], types) for name, types in JAGGED.items()}
+    tree: Tree = {f"rec.{name}": column for name, column in batch.values.items()}
+    return tree | {name: jagged(*batch.groups[name], types) for name, types in JAGGED.items()}
 
 
-def _empty(types: Mapping[str, str]) -> ak.types.Type:
-    no_content = {name: np.empty(0, dtype) for name, dtype in types.items()}
-    return jagged(np.zeros(0, np.int64), no_content, types).type.content
-
-
-def write(path: Path, batches: Iterable[Tree], spills: Columns) -> None:
-    """Write one file with a slice tree and a spill tree.
+def spill_tree(spills: Columns) -> Tree:
+    """Branches of the spill tree.
 
     Parameters
     ----------
-    path : pathlib.Path
-        File to make; appears only when it is complete.
-    batches : iterable of dict
-        From ``slice_batch``; written one at a time, so memory holds one batch.
     spills : mapping of str to ndarray, shape (m,)
         Exactly the columns of ``SPILL``.
+
+    Returns
+    -------
+    dict
+        Branch name to array of length m.
     """
-    slice_types: Tree = {f"rec.{name}": dtype for name, dtype in SLICE.items()}
-    slice_types |= {name: _empty(types) for name, types in JAGGED.items()}
-    with (
-        renamed_when_complete(path) as partial,
-        uproot.recreate(partial, compression=uproot.ZSTD(1)) as file,
-    ):
-        tree = file.mktree(TREE, slice_types, title="slices", field_name="{}.{}".format)
-        for batch in batches:
-            tree.extend(batch)
-        spill_tree = file.mktree(
-            SPILL_TREE, {f"spill.{name}": dtype for name, dtype in SPILL.items()}, title="spills"
-        )
-        spill_tree.extend(
-            {f"spill.{name}": spills[name].astype(dtype) for name, dtype in SPILL.items()}
-        )
+    return {f"spill.{name}": column for name, column in typed(spills, SPILL).items()}

@@ -1,9 +1,10 @@
 """From a configuration to files: exposure, spills, batches of slices.
 
-Exposure is carried by the spill tree alone. In the samples ``nd``, ``data`` and ``background`` it
-is that of the beam. In ``nuone`` it is the *effective* exposure of the generated scatterings, their
-number over flux x cross-section x electrons (real overlay files carry the exposure of the host
-spills instead, which says nothing about the overlaid events).
+Exposure is carried by the spill tree, or by a histogram in a layout without one. In the samples
+``nd``, ``data`` and ``background`` it is that of the beam. In ``nuone`` it is the *effective*
+exposure of the generated scatterings, their number over flux x cross-section x electrons (real
+overlay files carry the exposure of the host spills instead, which says nothing about the overlaid
+events).
 """
 
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from .weights import (
     universe_table,
     universe_weights,
 )
+from .writer import find_layout, write
 
 SAMPLES = ("nuone", "background", "nd", "data")
 """Signal only, everything else, natural mixture, natural mixture without truth."""
@@ -76,6 +78,10 @@ class SimulationConfig:
         Magnetic moment of every flavour [Bohr magneton].
     horn_current : str
         ``"FHC"`` or ``"RHC"``.
+    layout : str
+        One of ``LAYOUTS`` of ``writer``; the events are the same in all of them.
+    container : str
+        ``"ttree"`` or ``"rntuple"``.
     """
 
     sample: str = "nd"
@@ -85,8 +91,11 @@ class SimulationConfig:
     pot: float | None = None
     mu_nu: float = 0.0
     horn_current: str = "FHC"
+    layout: str = "nova_caf"
+    container: str = "ttree"
 
     def __post_init__(self) -> None:
+        find_layout(self.layout, self.container)
         if self.sample not in SAMPLES:
             raise ValueError(f"unknown sample {self.sample!r}; expected one of {list(SAMPLES)}")
         if self.horn_current not in HORN_CURRENTS:
@@ -112,6 +121,11 @@ class SimulationConfig:
         """Beginning of the file names."""
         moment = f"_mu{self.mu_nu:g}" if self.mu_nu > 0.0 else ""
         return f"{self.sample}{moment}_{self.horn_current.lower()}"
+
+    @property
+    def is_fhc(self) -> bool:
+        """Whether the horns focus positive particles."""
+        return self.horn_current == "FHC"
 
     @property
     def stream(self) -> int:
@@ -174,6 +188,8 @@ def simulate(
     sample: str = "nd",
     mu_nu: float = 0.0,
     horn_current: str = "FHC",
+    layout: str = "nova_caf",
+    container: str = "ttree",
     overwrite: bool = False,
 ) -> list[Path]:
     """Write a simulated sample.
@@ -184,7 +200,7 @@ def simulate(
     ----------
     out : str or pathlib.Path
         Folder for the files; made if absent.
-    events, pot, seed, files, sample, mu_nu, horn_current
+    events, pot, seed, files, sample, mu_nu, horn_current, layout, container
         See ``SimulationConfig``.
     overwrite : bool
         Replace files of the same sample, moment and horn current in this folder, all of them.
@@ -192,8 +208,9 @@ def simulate(
     Returns
     -------
     list of pathlib.Path
-        ``<sample>[_mu<moment>]_<horn current>_<number>.root``, each with the trees ``recTree``
-        (one entry per slice) and ``spillTree`` (one per spill, with the exposure).
+        ``<sample>[_mu<moment>]_<horn current>_<number>.root``. In the NOvA layouts each has the
+        trees ``recTree`` (one entry per slice) and ``spillTree`` (one per spill, with the
+        exposure), in ``dune_fd_caf`` the tree ``caf`` and the histogram ``norm``.
 
     Raises
     ------
@@ -202,7 +219,9 @@ def simulate(
     FileExistsError
         If the sample is already in the folder and ``overwrite`` is false.
     """
-    config = SimulationConfig(sample, seed, files, events, pot, mu_nu, horn_current)
+    config = SimulationConfig(
+        sample, seed, files, events, pot, mu_nu, horn_current, layout, container
+    )
     folder = Path(out)
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is not a folder; give a folder for the simulated files")
@@ -223,12 +242,13 @@ def simulate(
 
 
 def _write_file(path: Path, source: _Source, index: int, seed: np.random.SeedSequence) -> None:
-    rng = np.random.default_rng(seed.spawn(1)[0])
+    config, rng = source.config, np.random.default_rng(seed.spawn(1)[0])
     n, pot = _size(rng, source, index)
-    spills = _spills(rng, source.config.run, index, pot)
+    spills = _spills(rng, config, index, pot)
     # More slices where the beam was stronger; they are written in the order of their spills.
     slices = rng.multinomial(n, spills["spillpot"] / spills["spillpot"].sum())
-    caf.write(path, _batches(source, index, seed, slices), spills)
+    layout = find_layout(config.layout, config.container)
+    write(path, layout, config.container, _batches(source, index, seed, slices), spills)
 
 
 def _size(rng: np.random.Generator, source: _Source, index: int) -> tuple[int, float]:
@@ -243,21 +263,23 @@ def _size(rng: np.random.Generator, source: _Source, index: int) -> tuple[int, f
 
 
 def _spills(
-    rng: np.random.Generator, run: int, subrun: int, pot: float
+    rng: np.random.Generator, config: SimulationConfig, subrun: int, pot: float
 ) -> dict[str, NDArray[np.generic]]:
     n = int(np.clip(np.rint(pot / POT_PER_SPILL), 1, MAX_SPILLS))
     strength = np.clip(1.0 + SPILL_SPREAD * rng.standard_normal(n), 0.5, 1.5)
     return {
-        "run": np.full(n, run),
+        "run": np.full(n, config.run),
         "subrun": np.full(n, subrun),
         "evt": np.arange(1, n + 1),
         "spillpot": pot * (strength / strength.sum()),
+        "isFHC": np.full(n, config.is_fhc),
+        "isRHC": np.full(n, not config.is_fhc),
     }
 
 
 def _batches(
     source: _Source, index: int, seed: np.random.SeedSequence, slices: NDArray[np.int64]
-) -> Iterator[caf.Tree]:
+) -> Iterator[caf.Batch]:
     reached = np.cumsum(slices)
     for start in range(0, int(reached[-1]), BATCH):
         entry = np.arange(start, min(start + BATCH, reached[-1]))
@@ -269,12 +291,12 @@ def _batches(
             "hdr.evt": spill + 1,
             "hdr.subevt": entry - (reached - slices)[spill],
         }
-        yield _batch(np.random.default_rng(seed.spawn(1)[0]), source, header)
+        yield _batch(np.random.default_rng(seed.spawn(1)[0]), source, header, start)
 
 
 def _batch(
-    rng: np.random.Generator, source: _Source, header: dict[str, NDArray[np.int64]]
-) -> caf.Tree:
+    rng: np.random.Generator, source: _Source, header: dict[str, NDArray[np.int64]], first: int
+) -> caf.Batch:
     n = len(header["hdr.evt"])
     is_mc = source.config.sample != "data"
     cells = draw(rng, source.cells, n)
@@ -298,7 +320,7 @@ def _batch(
     }
     groups = _truth_groups(rng, source, events, has_truth)
     groups["rec.vtx.elastic.fuzzyk.png"] = (slices.prong_counts, slices.prongs)
-    return caf.slice_batch(values, groups)
+    return caf.make_batch(values, groups, first=first, is_fhc=source.config.is_fhc)
 
 
 def _truth_groups(
@@ -306,7 +328,7 @@ def _truth_groups(
     source: _Source,
     events: Interactions,
     has_truth: NDArray[np.bool_],
-) -> dict[str, tuple[NDArray[np.int64], caf.Columns]]:
+) -> dict[str, caf.Group]:
     true = Interactions._make(column[has_truth] for column in events)
     one = has_truth.astype(np.int64)
     filled = true.primary_pdg != 0

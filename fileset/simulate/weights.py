@@ -6,6 +6,8 @@ as in real files; readers treat every value above 90 as 1. Universes are relativ
 value and are defined for every neutrino.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +29,9 @@ SMALLEST_WEIGHT = 0.02
 
 NO_WEIGHT = 99.0
 """Value that marks a neutrino without central value weight."""
+
+NO_WEIGHT_ABOVE = 90.0
+"""Readers treat every central value above this as 1."""
 
 NO_WEIGHT_FRACTION = 1e-3
 """Fraction of neutrinos marked with ``NO_WEIGHT``; assumption."""
@@ -137,3 +142,21 @@ def knob_weights(
     """
     response = _RESPONSE[category] * (1.5 - energy_share)[:, None]
     return {name: np.exp(response * shift).astype(np.float32) for name, shift in SHIFTS.items()}
+
+
+def all_shifts(knobs: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float64]:
+    """Generator weights at every whole standard deviation up to three.
+
+    Parameters
+    ----------
+    knobs : mapping of str to ndarray, shape (n, number of knobs)
+        From ``knob_weights``.
+
+    Returns
+    -------
+    ndarray, shape (n, number of knobs, 7)
+        At -3, -2, ... 3. The responses are exponential, so three is one times two.
+    """
+    down2, down1, up1, up2 = (np.asarray(knobs[name], np.float64) for name in SHIFTS)
+    shifts = (down2 * down1, down2, down1, np.ones_like(up1), up1, up2, up1 * up2)
+    return np.stack(shifts, axis=-1)

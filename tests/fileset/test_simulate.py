@@ -315,6 +315,8 @@ class TestFiles:
             "spill.subrun",
             "spill.evt",
             "spill.spillpot",
+            "spill.isFHC",
+            "spill.isRHC",
         ]
 
     @pytest.mark.parametrize(

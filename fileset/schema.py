@@ -1,33 +1,41 @@
 """Nested records from dotted branch names: the coffea schema of Common Analysis Files.
 
 A branch ``rec.vtx.elastic.fuzzyk.png.shwlid.calE`` becomes
-``events.vtx.elastic.fuzzyk.png.shwlid.calE``. Members of a list in the original object
-(:attr:`CAFSchema.lists`) arrive as one jagged branch each and are zipped into a list of records.
-A list inside a list is stored flattened over both, the flat-CAF way, with a companion branch
-``<list>..length`` that holds its lengths; it is cut accordingly. Outer lengths always come from
-the content, never from counters such as ``nprim``, which some productions lack.
+``events.vtx.elastic.fuzzyk.png.shwlid.calE``. Members of a list in the original object arrive as
+one jagged branch each, flattened over all lists around them, and become a list of records again.
+What is a list, and how long, is told by
+
+* its companion ``<list>..length``, the flat-CAF way (cafana/SRProxy, ``FlatBasicTypes.h``): one
+  number per entry or, for a list inside a list, per element of the list around it; any depth;
+* :attr:`CAFSchema.lists` where an outer list has no companion. Its lengths come from the content,
+  never from counters such as ``nprim``, which some productions lack.
+
+Fields of an RNTuple are nested as they are; here each leaf of them gets to be read on its own.
 """
 
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from .coffea_api import BaseSchema, counts2offsets_form, listarray_form
 
 Form = dict[str, Any]
 
 LENGTH = "..length"
+_TOTAL = "..totarraysize"
 # Written beside the lengths and not needed; the last one has no list even inside lists.
-_UNUSED = ("..idx", "..totarraysize")
+_UNUSED = ("..idx", _TOTAL)
 
 
 class CAFSchema(BaseSchema):
-    """coffea schema for dotted branch names.
+    """coffea schema for dotted branch names and for nested fields.
 
     Attributes
     ----------
     prefix : str
-        Dropped from the front of every branch name.
+        Dropped from the front of every name.
     lists : frozenset of str
-        Dotted paths, without prefix, that are lists in the original object.
+        Dotted paths, without prefix, of the lists that have no companion ``..length``.
     """
 
     prefix: ClassVar[str] = "rec."
@@ -36,19 +44,26 @@ class CAFSchema(BaseSchema):
     def __init__(self, base_form: Form, *args: Any, **kwargs: Any) -> None:
         super().__init__(base_form, *args, **kwargs)
         branches = dict(zip(self._form["fields"], self._form["contents"], strict=True))
-        # A split object gives 'rec/rec.slc/rec.slc.calE'; uproot writes counters 'n<branch>'.
-        leaves = {
-            name.rsplit("/", 1)[-1].removeprefix(self.prefix): form
-            for name, form in branches.items()
-            if not name.endswith(_UNUSED) and not self._is_counter(name, branches)
-        }
+        uncut = _uncut(branches)
+        leaves: dict[str, Form] = {}
+        for name, form in branches.items():
+            # A split object gives 'rec/rec.slc/rec.slc.calE'; uproot writes counters 'n<branch>'.
+            short = name.rsplit("/", 1)[-1]
+            if not (short.endswith(_UNUSED) or self._is_counter(name, branches) or uncut(short)):
+                leaves |= self._fields(short, _by_leaf(form, name, base_form.get("typenames")))
         record = self._record(leaves, path="", inside=False)
         self._form["fields"], self._form["contents"] = record["fields"], record["contents"]
 
-    def _is_counter(self, name: str, branches: dict[str, Form]) -> bool:
+    def _is_counter(self, name: str, branches: Mapping[str, Form]) -> bool:
         return name.startswith(f"n{self.prefix}") or (name[:1] == "n" and name[1:] in branches)
 
-    def _record(self, leaves: dict[str, Form], path: str, inside: bool) -> Form:
+    def _fields(self, name: str, form: Form) -> dict[str, Form]:
+        """Forms by name without prefix, which a nested field has as its own name."""
+        if f"{name}." == self.prefix and form["class"] == "RecordArray":
+            return dict(zip(form["fields"], form["contents"], strict=True))
+        return {name.removeprefix(self.prefix): form}
+
+    def _record(self, leaves: Mapping[str, Form], path: str, inside: bool) -> Form:
         """Form of a record whose members are ``leaves``, keyed by their path below ``path``."""
         groups: dict[str, dict[str, Form]] = {}
         for name, form in leaves.items():
@@ -72,29 +87,20 @@ class CAFSchema(BaseSchema):
         lengths = members.pop(LENGTH, None)
         if not members:
             return None
-        if "" in members:
-            form = members[""]
-        elif path in self.lists and all(_is_list(form) for form in members.values()):
-            form = self._list(members, path)
-        else:
-            return self._record(members, path, inside)
-        if inside and lengths is not None and _is_list(form):
-            return listarray_form(form["content"], counts2offsets_form(lengths))
-        return form
+        if lengths is not None and not _is_list(lengths):
+            # Inside a list the content is bare already: it was flattened over all levels.
+            bare = members if inside else _contents(members)
+            content = self._content(bare, path)
+            return listarray_form(content, counts2offsets_form(lengths)) if bare else None
+        if path in self.lists and all(_is_list(form) for form in members.values()):
+            # Members share their offsets, except those of the lists inside.
+            outer = next(form for name, form in members.items() if not _is_deeper(name, members))
+            content = self._content(_contents(members), path)
+            return {k: outer[k] for k in ("class", "offsets", "form_key")} | {"content": content}
+        return members[""] if "" in members else self._record(members, path, inside)
 
-    def _list(self, members: dict[str, Form], path: str) -> Form:
-        """Form of a list of records; its members share their offsets, the deeper ones do not."""
-        shallow = [name for name in members if not _is_deeper(name, members)]
-        content = {
-            name: form["content"] if name in shallow else form for name, form in members.items()
-        }
-        outer = members[shallow[0]]
-        return {
-            "class": "ListOffsetArray",
-            "offsets": outer["offsets"],
-            "content": self._record(content, path, inside=True),
-            "form_key": outer["form_key"],
-        }
+    def _content(self, members: Mapping[str, Form], path: str) -> Form:
+        return members[""] if "" in members else self._record(members, path, inside=True)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -111,10 +117,64 @@ def _is_list(form: Form) -> bool:
     return str(form["class"]).startswith("ListOffset")
 
 
-def _is_deeper(name: str, members: dict[str, Form]) -> bool:
+def _contents(members: Mapping[str, Form]) -> dict[str, Form]:
+    return {name: form["content"] for name, form in members.items() if _is_list(form)}
+
+
+def _is_deeper(name: str, members: Mapping[str, Form]) -> bool:
     """Whether a member of a list belongs to a list inside it, flattened over both."""
     base, companion, _ = name.partition("..")
     parts = base.split(".")
     # The lengths of an inner list are as many as the outer list has elements: not deeper.
     last = len(parts) - 1 if companion else len(parts)
     return any(".".join(parts[: i + 1]) + LENGTH in members for i in range(last))
+
+
+def _uncut(branches: Mapping[str, Form]) -> Callable[[str], bool]:
+    """Whether a branch belongs to a fixed array inside a list, whose length no branch tells.
+
+    SRProxy writes such arrays, of more than 16 elements, with ``..totarraysize`` alone.
+    """
+    names = {name.rsplit("/", 1)[-1] for name in branches}
+    paths = tuple(
+        f"{path}."
+        for name in names
+        if name.endswith(_TOTAL) and (path := name.removesuffix(_TOTAL)) + LENGTH not in names
+    )
+    return lambda name: bool(paths) and f"{name}.".startswith(paths)
+
+
+def _by_leaf(form: Form, name: str, readable: Container[str] | None) -> Form:
+    """Nested form of a field whose buffers are those of its leaves.
+
+    coffea gives a field of an RNTuple as one form that loads all of the field for any part of it.
+    A struct in a TTree looks the same, but its members are not ``readable`` by themselves.
+    """
+    leaves = [leaf for leaf, _ in _leaves(form, name)]
+    if leaves == [name] or readable is None or not all(leaf in readable for leaf in leaves):
+        return form
+    return _rekeyed(form, name, 0)
+
+
+def _rekeyed(form: Form, name: str, level: int) -> Form:
+    if form["class"] == "RecordArray":
+        members = zip(form["fields"], form["contents"], strict=True)
+        contents = [_rekeyed(member, f"{name}.{field}", level) for field, member in members]
+        return form | {"contents": contents}
+    # Offsets are those of any leaf below; the one in the fewest lists is the smallest.
+    source, _ = min(_leaves(form, name), key=lambda leaf: leaf[1], default=(name, level))
+    new = form | {"form_key": quote(",".join([source, "!load", *["!content"] * level]), safe="")}
+    if "content" in form:
+        new["content"] = _rekeyed(form["content"], name, level + 1)
+    return new
+
+
+def _leaves(form: Form, name: str, level: int = 0) -> Iterator[tuple[str, int]]:
+    """Names of the leaves of a nested form, and in how many lists each one is."""
+    if form["class"] == "RecordArray":
+        for field, member in zip(form["fields"], form["contents"], strict=True):
+            yield from _leaves(member, f"{name}.{field}", level)
+    elif "content" in form:
+        yield from _leaves(form["content"], name, level + 1)
+    else:
+        yield name, level

@@ -153,6 +153,17 @@ def is_overlay(file: EventFile) -> bool | None:
     return bool(ak.any(file.tree.read("rec.mc.nu.mode", _OVERLAY_ENTRIES) >= _OVERLAY, axis=None))
 
 
+def is_flat(names: frozenset[str]) -> bool:
+    """Whether an outer list of a NOvA slice has a companion: everything is flattened."""
+    outer = ("rec.mc.nu", "rec.vtx.elastic", "rec.vtx.elastic.fuzzyk.png")
+    return any(path + LENGTH in names for path in outer)
+
+
+def _is_caf(names: frozenset[str]) -> bool:
+    # One entry per slice: where slices are a list, the file is SBN's.
+    return not is_flat(names) and "rec.slc" + LENGTH not in names
+
+
 # Lists inside the list of neutrinos, by a branch of each.
 _INNER_LISTS = {
     "rec.mc.nu.prim.pdg": "rec.mc.nu.prim",
@@ -187,6 +198,7 @@ NOVA_CAF = Format(
     title="NOvA CAF (trees 'recTree' and 'spillTree')",
     tree="recTree",
     schema=NovaCAFSchema,
+    matches=_is_caf,
     columns={
         "run": lambda e: e.hdr.run,
         "subrun": lambda e: e.hdr.subrun,

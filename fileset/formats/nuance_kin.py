@@ -1,0 +1,230 @@
+"""NUANCE tracker text (``.kin``), as written by sntools and read by WCSim: interactions as tracks.
+
+Format: WCSim/WCSim, ``doc/Nuance_MC_Format.md``; writer: SNEWS2/sntools, ``src/sntools/event.py``.
+Between ``$ begin`` and ``$ end`` of an event stand one or more interactions, each a ``$ vertex x y
+z t`` [cm] under the ``$ nuance <code>`` in force, with its ``$ track pdg energy dx dy dz flag``:
+TOTAL energy [MeV], direction, and flag -1 for the initial, 0 for the final state, -2 in between.
+``$ info`` and lines that begin with ``#`` mean nothing here.
+
+Code 98 is nu-e elastic scattering, -98 that of antineutrinos in sntools, 99 inverse muon decay.
+Converters from GENIE and particle guns write 0 for everything: their nu-e events are not
+recognised. Other codes belong to their writers (sntools: 1001001 is inverse beta decay), so whether
+a current was charged is taken from the leptons instead.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import awkward as ak
+import numpy as np
+from numpy.typing import NDArray
+
+from ..columns import first, opening_angle
+from ..errors import InputError, closest
+from .base import Format, Loader
+
+_GEV_PER_MEV = 1e-3
+
+_VALUES = {"begin": 0, "nuance": 1, "vertex": 4, "track": 6, "end": 0, "stop": 0}
+"""Keyword to how many values follow it."""
+
+_INTEGERS = {"nuance": (0,), "track": (0, 5)}
+"""Keyword to the positions of values that are integers."""
+
+_OUTSIDE = ("", "end", "stop")
+_INSIDE = ("vertex", "track", "info")
+_AFTER = {
+    "begin": _OUTSIDE,
+    "nuance": ("begin", "nuance", *_INSIDE),
+    "vertex": ("nuance", *_INSIDE),
+    "track": _INSIDE,
+    "info": _INSIDE,
+    "end": _INSIDE,
+    # More may follow: such files can be written one behind the other.
+    "stop": _OUTSIDE,
+}
+"""Keyword to those that it may follow, other than comments; empty is the beginning of the file."""
+
+# First words of sntools' comment, which may be longer than the part that is recognised.
+_SNTOOLS = b"# Generated on "
+_MARK = b"\xef\xbb\xbf"
+
+
+def recognise(head: bytes) -> bool:
+    """Whether a file begins with an event, after comments."""
+    lines = [line.strip() for line in head.removeprefix(_MARK).splitlines()]
+    written = [line for line in lines if line and not line.startswith(b"#")]
+    if not written:
+        return any(line.startswith(_SNTOOLS) for line in lines)
+    return written[0].startswith(b"$") and written[0][1:].split() == [b"begin"]
+
+
+class _Read(NamedTuple):
+    """Numbers of all interactions, behind each other."""
+
+    codes: "array[int]"
+    vertices: "array[float]"
+    tracks: "array[float]"
+    firsts: "array[int]"
+
+
+def load(path: str) -> tuple[ak.Array, dict[str, Any]]:
+    """Read a whole file.
+
+    Returns
+    -------
+    awkward.Array of records, length n
+        One interaction each, in the units of the file: ``nuance``; ``vertex`` with ``x, y, z, t``;
+        ``track``, a list with ``pdg, energy, x, y, z, flag``.
+    dict
+        Empty: there is nothing else in such a file.
+
+    Raises
+    ------
+    InputError
+        With the number of the line, if the text is damaged or of another format.
+    """
+    # Whatever a comment holds is not worth a refusal.
+    with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
+        read = _parse(file)
+    vertex = np.asarray(read.vertices).reshape(-1, 4).T
+    track = np.asarray(read.tracks).reshape(-1, 6).T
+    counts = np.diff(read.firsts, append=track.shape[1])
+    tracks = {
+        name: values.astype(np.int64) if name in ("pdg", "flag") else values
+        for name, values in zip(("pdg", "energy", "x", "y", "z", "flag"), track, strict=True)
+    }
+    interactions = {
+        "nuance": np.asarray(read.codes),
+        "vertex": ak.zip(dict(zip("xyzt", vertex, strict=True))),
+        "track": ak.unflatten(ak.zip(tracks), counts),
+    }
+    return ak.zip(interactions, depth_limit=1), {}
+
+
+def _parse(lines: Iterable[str]) -> _Read:
+    read = _Read(array("q"), array("d"), array("d"), array("q"))
+    keyword, code, begin = "", 0, 0
+    for number, keyword, values in _statements(lines):
+        if keyword == "track":
+            read.tracks.extend(values)
+        elif keyword == "vertex":
+            read.codes.append(code)
+            read.firsts.append(len(read.tracks) // _VALUES["track"])
+            read.vertices.extend(values)
+        elif keyword == "nuance":
+            code = int(values[0])
+        elif keyword == "begin":
+            begin = number
+    if keyword not in _OUTSIDE:
+        raise InputError(
+            f"the event in line {begin} has no '$ end'; the file is cut, copy it again"
+        )
+    if not read.codes:
+        raise InputError("there are no events in it; remove the file from the dataset")
+    return read
+
+
+def _statements(lines: Iterable[str]) -> Iterator[tuple[int, str, list[float]]]:
+    """Line number, keyword and values of each line that says anything."""
+    keyword = ""
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text[0] == "#":
+            continue
+        try:
+            keyword, values = _statement(text, keyword)
+        except ValueError as error:
+            raise InputError(
+                f"line {number}, {text[:60]!r}: {error}; the text is damaged or of another format, "
+                "write it again"
+            ) from None
+        yield number, keyword, values
+
+
+def _statement(text: str, previous: str) -> tuple[str, list[float]]:
+    """Keyword and values of a line, given the keyword before it.
+
+    Raises
+    ------
+    ValueError
+        What is wrong with the line.
+    """
+    keyword, *words = (text[1:].split() if text[0] == "$" else ()) or ("",)
+    if keyword not in _AFTER:
+        raise InputError(f"no keyword '$ {keyword}'; {closest(keyword, _AFTER)}")
+    if previous not in _AFTER[keyword]:
+        where = f"behind '$ {previous}'" if previous else "at the beginning of the file"
+        raise InputError(f"'$ {keyword}' cannot stand {where}")
+    if keyword == "info":
+        return keyword, []
+    if len(words) != _VALUES[keyword]:
+        raise InputError(f"{len(words)} values, expected {_VALUES[keyword]}")
+    values = [float(word) for word in words]
+    for position in _INTEGERS.get(keyword, ()):
+        values[position] = int(words[position])
+    if not math.isfinite(sum(values)):
+        raise InputError("a value is not finite")
+    return keyword, values
+
+
+def _neutrino(events: ak.Array) -> ak.Array:
+    pdg = abs(events.track.pdg)
+    neutrinos = (pdg == 12) | (pdg == 14) | (pdg == 16)
+    return events.track[(events.track.flag == -1) & neutrinos]
+
+
+def _final(events: ak.Array) -> ak.Array:
+    return events.track[events.track.flag == 0]
+
+
+def _electron(events: ak.Array) -> ak.Array:
+    """Final electrons and positrons, the one of the highest energy first."""
+    final = _final(events)
+    electrons = final[abs(final.pdg) == 11]
+    return electrons[ak.argsort(electrons.energy, ascending=False, stable=True)]
+
+
+def _lepton_pdg(events: ak.Array) -> NDArray[Any]:
+    pdg = _final(events).pdg
+    return first(pdg[(abs(pdg) >= 11) & (abs(pdg) <= 16)], 0)
+
+
+def _is_cc(events: ak.Array) -> NDArray[np.bool_]:
+    neutrino = first(_neutrino(events).pdg, 0)
+    partner = ak.any(_final(events).pdg == neutrino - np.sign(neutrino), axis=1)
+    # The electron that an electron neutrino struck was there before.
+    elastic = np.abs(np.asarray(events.nuance)) == 98
+    return ak.to_numpy(partner) & (neutrino != 0) & ~elastic
+
+
+def _electron_theta(events: ak.Array) -> NDArray[np.float64]:
+    electron, neutrino = _electron(events), _neutrino(events)
+    return opening_angle(
+        [first(electron[axis], np.nan) for axis in "xyz"],
+        [first(neutrino[axis], np.nan) for axis in "xyz"],
+    )
+
+
+NUANCE_KIN = Format(
+    name="nuance_kin",
+    title="NUANCE tracker text (.kin)",
+    loader=Loader(recognise, load),
+    columns={
+        "vertex_x": lambda e: e.vertex.x,
+        "vertex_y": lambda e: e.vertex.y,
+        "vertex_z": lambda e: e.vertex.z,
+        "nu_pdg": lambda e: first(_neutrino(e).pdg, 0),
+        "true_neutrino_energy": lambda e: _GEV_PER_MEV * first(_neutrino(e).energy, np.nan),
+        "true_electron_energy": lambda e: _GEV_PER_MEV * first(_electron(e).energy, np.nan),
+        "true_electron_theta": _electron_theta,
+        "is_cc": _is_cc,
+        "mode": lambda e: e.nuance,
+        "lepton_pdg": _lepton_pdg,
+    },
+    is_mc=lambda file: True,
+    notes=("the file does not hold its exposure: set 'pot'",),
+)

@@ -44,14 +44,26 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("--sample", default="nd", help="nuone, background, nd or data")
     verb.add_argument("--mu-nu", type=float, default=0.0, help="magnetic moment [mu_B]")
     verb.add_argument("--horn-current", default="FHC", help="FHC or RHC")
+    verb.add_argument(
+        "--layout", default="nova_caf", help="nova_caf, nova_flat_caf or dune_fd_caf: same events"
+    )
+    verb.add_argument("--container", default="ttree", help="ttree or rntuple")
     verb.add_argument("--overwrite", action="store_true", help="replace the sample if it is there")
 
     verb = _verb(verbs, "files", "what would be read", "files nova_nd.toml")
-    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
+    verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
+    verb.add_argument(
+        "--preprocess",
+        type=Path,
+        metavar="FILE",
+        help="keep entries, uuids and exposure as .json or .json.gz, to be used as a fileset",
+    )
+    verb.add_argument("--workers", type=int, help="processes; default: one per core")
+    _skip_option(verb)
     _json_option(verb)
 
     verb = _verb(verbs, "process", "events to templates", "process nova_nd.toml -o templates.zip")
-    verb.add_argument("fileset", help="TOML or coffea JSON description, or a ROOT file or pattern")
+    verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
     verb.add_argument("-o", "--output", type=Path, required=True, help="templates file to write")
     verb.add_argument(
         "--selection",
@@ -65,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the result without the chunks that failed, at the exposure of the others",
     )
+    _skip_option(verb)
     _execution_options(verb)
 
     verb = _verb(verbs, "show", "cut flow, yields and ledger of templates", "show templates.zip")
@@ -106,6 +119,14 @@ def _execution_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--scheduler", help="address of a running dask scheduler, tcp://host:8786")
     verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
     verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
+
+
+def _skip_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--skip-bad-files",
+        action="store_true",
+        help="do without files that cannot be used, whole files, at the exposure of the others",
+    )
 
 
 def _limit_options(verb: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -102,6 +103,8 @@ def simulate(arguments: argparse.Namespace) -> int:
             sample=arguments.sample,
             mu_nu=arguments.mu_nu,
             horn_current=arguments.horn_current,
+            layout=arguments.layout,
+            container=arguments.container,
             overwrite=arguments.overwrite,
         )
     print(*paths, sep="\n")
@@ -111,12 +114,33 @@ def simulate(arguments: argparse.Namespace) -> int:
 def files(arguments: argparse.Namespace) -> int:
     """Look into every file of a fileset."""
     from fileset import load_fileset
+    from fileset.preprocess import preprocess
     from fileset.survey import survey
 
-    from .tables import encode, files_table
+    from .tables import SHOWN_FILES, encode, files_table
 
     fileset = load_fileset(arguments.fileset)
-    found = {name: survey(dataset) for name, dataset in fileset.items()}
+    workers = arguments.workers or os.cpu_count() or 1
+    total = sum(len(dataset.files) for dataset in fileset.values())
+    # A handful of files is there at once.
+    with _progress("looking", total, shown=total > SHOWN_FILES) as (bar, task):
+
+        def progress(path: str, _: object) -> None:
+            bar.update(task, advance=1)
+
+        if arguments.preprocess:
+            found = preprocess(
+                fileset,
+                arguments.preprocess,
+                workers=workers,
+                skip_bad_files=arguments.skip_bad_files,
+                progress=progress,
+            )
+        else:
+            found = {
+                name: survey(dataset, workers=workers, progress=progress)
+                for name, dataset in fileset.items()
+            }
     infos = {name: result.infos for name, result in found.items()}
     problems = [line for result in found.values() for line in result.bad.values()]
     if arguments.json:
@@ -125,6 +149,9 @@ def files(arguments: argparse.Namespace) -> int:
         _print_table(files_table(fileset, infos))
     for problem in problems:
         _fail(problem, 2)
+    if arguments.preprocess and (arguments.skip_bad_files or not problems):
+        print(f"fileset: {arguments.preprocess}")
+        return 0
     return 2 if problems else 0
 
 
@@ -228,13 +255,14 @@ COMMANDS = {
 def _execution(arguments: argparse.Namespace) -> Any:
     from processors.pipeline import Execution
 
-    given = {f.name: getattr(arguments, f.name) for f in dataclasses.fields(Execution)}
+    names = [f.name for f in dataclasses.fields(Execution)]
+    given = {name: getattr(arguments, name, None) for name in names}
     # What was not given has its default there.
     return Execution(**{name: value for name, value in given.items() if value is not None})
 
 
 @contextlib.contextmanager
-def _progress(text: str, total: int | None) -> Iterator[Any]:
+def _progress(text: str, total: int | None, shown: bool = True) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -244,7 +272,7 @@ def _progress(text: str, total: int | None) -> Iterator[Any]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
         yield bar, bar.add_task(text, total=total)
 
 
@@ -262,14 +290,13 @@ def _chunk_progress() -> Iterator[tuple[Any, Any]]:
 
 
 def _incomplete(templates: "Templates") -> bool:
-    """Say what is missing, if anything is."""
-    missing = templates.ledger.missing
-    for row in missing:
-        print(
-            f"missing: dataset {row.dataset!r}, {row.path}, entries {row.start}-{row.stop}: "
-            f"{row.missing}",
-            file=sys.stderr,
-        )
+    """Say what is missing; whether there is more than was to be skipped."""
+    for row in templates.ledger.missing:
+        where = f"dataset {row.dataset!r}, {row.path}, entries {row.start}-{row.stop}: "
+        # A reason that concerns the whole file says itself which.
+        where = "" if row.missing.startswith("dataset ") else where
+        print(f"{'skipped' if row.skipped else 'missing'}: {where}{row.missing}", file=sys.stderr)
+    missing = [row for row in templates.ledger.missing if not row.skipped]
     if missing:
         _fail(
             f"{len(missing)} of {len(templates.ledger.rows)} chunks are missing; mend or remove "

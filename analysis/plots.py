@@ -131,7 +131,7 @@ def stacked(templates: Templates, name: str, axis: str, *, pot: float, mu_nu: fl
     _draw_ratio(bottom, spectrum, signal)
     top.set_ylim(bottom=0.0)
     top.set_ylabel(f"events / {widths.min():.3g}{_unit(spectrum.label)}")
-    top.set_title(exposure_label(pot), loc="right")
+    _exposures(top, templates, pot)
     bottom.set_xlabel(spectrum.label)
     bottom.set_xlim(spectrum.occupied)
     handles, labels = top.get_legend_handles_labels()
@@ -177,7 +177,7 @@ def cut_flow(templates: Templates, pot: float) -> Figure:
     axes.tick_params(axis="y", which="minor", left=False, right=False)
     axes.set_ylim(len(cuts) - 0.5, -0.5)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.set_title(exposure_label(pot), loc="right")
+    _exposures(axes, templates, pot)
     figure.legend(loc="outside lower center", ncols=4)
     return figure
 
@@ -210,12 +210,16 @@ def magnetic_weight(templates: Templates) -> Figure:
     axes.set_xlabel(spectrum.label)
     axes.set_ylabel("magnetic / SM signal")
     axes.set_title(f"at {_MOMENT} = 1 × {_MOMENT_UNIT}, selected events", loc="right")
+    _simulated(axes, templates)
     return figure
 
 
 @styled
 def limits(
-    limits: Mapping[str, MomentLimit], published: Mapping[str, float] | None = None
+    limits: Mapping[str, MomentLimit],
+    published: Mapping[str, float] | None = None,
+    *,
+    pot: float,
 ) -> Figure:
     """Draw the limits on the moment, one row per method.
 
@@ -223,6 +227,8 @@ def limits(
     ----------
     limits : mapping of str to MomentLimit
         Keyed by method.
+    pot : float
+        Exposure that they are for [POT].
     published : mapping of str to float, optional
         Names of other results to their limits, drawn as vertical lines [Bohr magneton].
 
@@ -246,6 +252,7 @@ def limits(
     axes.set_xlabel(f"upper limit on {_MOMENT} [{_MOMENT_UNIT}]")
     levels = sorted({f"{100 * limit.confidence_level:g} %" for limit in limits.values()})
     axes.set_title(f"{', '.join(levels)} CL", loc="right")
+    axes.set_title(exposure_label(pot), loc="left")
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     order = sorted(unique, key=lambda label: label not in _BANDS)
@@ -278,6 +285,19 @@ def image(figure: Figure, kind: str = "png") -> bytes:
 def exposure_label(pot: float) -> str:
     """Exposure for a figure, with its unit."""
     return f"{scientific(pot)} POT"
+
+
+def _exposures(axes: Axes, templates: Templates, pot: float) -> None:
+    """Exposure of the data, or that of the expectation, and that of the simulation behind it."""
+    kind = "data" if templates.data_pot else "expected at"
+    axes.set_title(f"{kind} {exposure_label(pot)}", loc="right", fontsize=9.5)
+    _simulated(axes, templates)
+
+
+def _simulated(axes: Axes, templates: Templates) -> None:
+    ends = sorted({min(templates.mc_pot.values()), max(templates.mc_pot.values())})
+    text = " to ".join(scientific(end) for end in ends)
+    axes.set_title(f"MC {text} POT", loc="left", fontsize=9.5)
 
 
 def scientific(value: float) -> str:

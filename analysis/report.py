@@ -248,7 +248,7 @@ def _figures(
             "Limits by method",
             f"Upper limits on the magnetic moment, one row per method: {kind} limit for "
             f"{plots.METHODS[HEADLINE]} {mu_nu:.3g} Bohr magnetons, with expected bands.",
-            lambda: plots.limits(limits),
+            lambda: plots.limits(limits, pot=count.pot),
         ),
         "etheta2": (
             "Eθ² before the cut on it",

@@ -26,15 +26,21 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+SHOWN_FILES = 50
+"""Rows of the table of files; beyond, one row stands for a dataset."""
+
+
 def files_table(fileset: Fileset, infos: Mapping[str, Sequence[FileInfo]]) -> Table:
-    """What would be read: one row per file."""
+    """What would be read: one row per file, or per dataset where there are many files."""
+    if sum(map(len, infos.values())) > SHOWN_FILES:
+        return _datasets_table(infos)
     rows = [
         (
             name,
             info.path,
             info.format,
             "MC" if info.is_mc else "data",
-            fileset[name].horn_current or "unknown",
+            info.horn_current or "unknown",
             f"{info.entries}",
             f"{info.pot:.4g} ({info.exposure_source})",
             f"{info.event_weight:.4g}",
@@ -48,6 +54,31 @@ def files_table(fileset: Fileset, infos: Mapping[str, Sequence[FileInfo]]) -> Ta
         *("POT (source)", "event weight", "MB"),
     )
     return Table("files", columns, rows)
+
+
+def _datasets_table(infos: Mapping[str, Sequence[FileInfo]]) -> Table:
+    rows = [
+        (
+            name,
+            f"{len(files)}",
+            *(_one_of(getattr(info, key) for info in files) for key in ("format", "horn_current")),
+            _one_of("MC" if info.is_mc else "data" for info in files),
+            f"{sum(info.entries for info in files)}",
+            f"{sum(info.pot for info in files):.6g}",
+            _one_of(info.exposure_source for info in files),
+            f"{sum(info.size for info in files) / 1e6:.1f}",
+        )
+        for name, files in infos.items()
+    ]
+    columns = (
+        *("dataset", "files", "format", "horn", "kind", "entries"),
+        *("POT", "source", "MB"),
+    )
+    return Table("files by dataset (--json lists each)", columns, rows)
+
+
+def _one_of(values: Iterable[str]) -> str:
+    return ", ".join(sorted({value or "unknown" for value in values}))
 
 
 # What is known of a dataset of which no chunk is left.
@@ -76,10 +107,14 @@ def ledger_table(templates: Templates) -> Table:
 
 def notes(templates: Templates) -> list[str]:
     """What a reader of the tables must know: peculiarities of formats, variations not made."""
-    lines = []
+    lines = _missing_notes(templates)
     for name, metadata in templates.datasets.items():
         layout = metadata["format"]
         lines += [f"{name} ({layout}): {text}" for text in FORMATS[layout].notes]
+        lines += [
+            f"{name}: {n} negative values of {what!r} were set to 0 (negative_weights = clip)"
+            for what, n in metadata.get("clipped", {}).items()
+        ]
         if not metadata["is_mc"]:
             continue
         wanted = templates.provenance.get("variations", "all")
@@ -88,6 +123,22 @@ def notes(templates: Templates) -> list[str]:
             f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"
             for variation, columns in lacking.items()
         ]
+    return lines
+
+
+def _missing_notes(templates: Templates) -> list[str]:
+    """What is not in the result, by dataset."""
+    lines = []
+    for name in templates.ledger.datasets:
+        rows = [row for row in templates.ledger.missing if row.dataset == name]
+        for word, kind in (("skipped", True), ("missing", False)):
+            paths = list(dict.fromkeys(row.path for row in rows if row.skipped is kind))
+            if paths:
+                total = len({row.path for row in templates.ledger.rows if row.dataset == name})
+                lines.append(
+                    f"{name}: {word} in {len(paths)} of {total} files, exposure is that of the "
+                    f"rest, {templates.ledger.pot(name):.4g} POT; the first: {paths[0]}"
+                )
     return lines
 
 
@@ -169,9 +220,12 @@ def recomputed_table(limits: Iterable[Limit]) -> Table:
 def count_sentence(count: TemplateCount) -> str:
     """Inputs of a counting limit in one line."""
     observed = "no data" if count.n_obs is None else f"{count.n_obs} observed"
+    simulated = ", ".join(f"{name} {pot:.4g}" for name, pot in count.mc_pot.items())
+    missing = f"; {count.missing} chunks are not in the result" if count.missing else ""
     return (
-        f"exposure {count.pot:.4g} POT: {observed}, {count.n_bkg:.2f} +- {count.sigma_bkg:.2f} "
-        f"expected, {count.signal_per_mu2 * 1e-18:.3f} signal events per (1e-9 mu_B)^2"
+        f"exposure {count.pot:.4g} POT (simulation {simulated} POT): {observed}, "
+        f"{count.n_bkg:.2f} +- {count.sigma_bkg:.2f} expected, "
+        f"{count.signal_per_mu2 * 1e-18:.3f} signal events per (1e-9 mu_B)^2{missing}"
     )
 
 

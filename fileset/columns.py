@@ -16,7 +16,7 @@ from typing import Any
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import InputError, closest
 
@@ -225,3 +225,28 @@ def not_negative(values: ak.Array) -> NDArray[np.float64]:
     """
     values = np.asarray(values, dtype=np.float64)
     return np.where(values >= 0.0, values, np.nan)
+
+
+def opening_angle(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
+    """Angle between two vectors of any length, accurate for small angles too [rad].
+
+    Parameters
+    ----------
+    one, other : array_like of float, shape (3, n)
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Between 0 and pi; NaN where a vector is zero or NaN.
+
+    Examples
+    --------
+    >>> opening_angle([[1e-9], [0.0], [1.0]], [[0.0], [0.0], [5.0]])
+    array([1.e-09])
+    """
+    one, other = np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    parallel = np.sum(one * other, axis=0)
+    normal = np.sqrt(np.sum(np.cross(one, other, axis=0) ** 2, axis=0))
+    angle = np.arctan2(normal, parallel)
+    # Vectors that are not zero cannot have both products zero.
+    return np.where((normal == 0.0) & (parallel == 0.0), np.nan, angle)

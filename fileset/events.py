@@ -45,7 +45,11 @@ def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str,
         _check_uuid(uuid, metadata, where)
         return nanoevents(events[start:stop], known)
     with readable(where):
-        file = open_root(path, timeout=metadata["timeout"])
+        try:
+            file = open_root(path, timeout=metadata["timeout"])
+        except InputError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise InputError(f"{where}: {reason}") from error.__cause__
     _check_uuid(str(file.file.uuid), metadata, where)
     with readable(where):
         return NanoEventsFactory.from_root(

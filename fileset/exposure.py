@@ -4,7 +4,7 @@ Templates are meaningless without it. Every chunk that a run plans is a row; a c
 in the sum is a row with the reason. The exposure of a result is the sum over the rows that are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ class LedgerRow:
         Exposure of the range [POT].
     missing : str
         Why it is not in the sum; empty if it is.
+    skipped : bool
+        Whether it is missing because its file is bad and bad files were to be skipped.
     """
 
     dataset: str
@@ -33,6 +35,7 @@ class LedgerRow:
     stop: int
     pot: float
     missing: str = ""
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,10 @@ class Ledger:
 
 
 def settle(
-    plan: Iterable[Chunk], summed: Iterable[tuple[str, str, int, int]], lost: dict[int, str]
+    plan: Iterable[Chunk],
+    summed: Iterable[tuple[str, str, int, int]],
+    lost: Mapping[int, str],
+    skipped: Collection[int] = (),
 ) -> Ledger:
     """Compare what was planned with what is in the sum.
 
@@ -80,7 +86,9 @@ def settle(
     summed : iterable of (dataset, uuid, start, stop)
         As reported from inside the sum, by the processor itself.
     lost : dict of int to str
-        Position in the plan to the reason why a chunk failed.
+        Position in the plan to the reason why a chunk is not in the sum.
+    skipped : collection of int
+        Those of them whose file was skipped.
 
     Returns
     -------
@@ -106,7 +114,9 @@ def settle(
             )
         rows.append(
             LedgerRow(
-                chunk.dataset, chunk.path, chunk.uuid, chunk.start, chunk.stop, chunk.pot, reason
+                *(chunk.dataset, chunk.path, chunk.uuid, chunk.start, chunk.stop, chunk.pot),
+                reason,
+                position in skipped,
             )
         )
     if counts:

@@ -30,7 +30,7 @@ from .opening import (
     readable,
     root_tree,
 )
-from .remote import is_remote, open_root
+from .remote import is_remote, open_root, retry
 
 _TREES = ("TTree", "ROOT::RNTuple")
 
@@ -142,9 +142,11 @@ def inspect_file(dataset: Dataset, path: str) -> FileInfo:
     where = f"dataset {dataset.name!r}, {path}"
     with readable(where):
         try:
-            return decide(dataset, remembered(dataset, path) or facts(dataset, path))
+            known = remembered(dataset, path)
+            return decide(dataset, known or retry(lambda: facts(dataset, path), path))
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error.__cause__
+            reason = str(error).removeprefix(f"{path}: ")
+            raise InputError(f"{where}: {reason}") from error.__cause__
 
 
 def remembered(dataset: Dataset, path: str) -> Facts | None:
@@ -219,7 +221,7 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
             yield _in_root(dataset, path, directory)
         return
     allowed = [FORMATS[dataset.format]] if dataset.format else FORMATS.values()
-    found = [layout for layout in allowed if layout.loader and layout.loader.recognise(first)]
+    found = [(f, f.loader) for f in allowed if f.loader and f.loader.recognise(first)]
     if not first:
         raise InputError("the file is empty (0 bytes); copy it again")
     if len(found) != 1:
@@ -227,8 +229,8 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
             f"not a ROOT file, nor {dataset.format or 'of another known format'}: it begins with "
             f"{first[:8]!r}; check that it is complete and that 'format' is right"
         )
-    layout = found[0]
-    events, objects = layout.load(path)
+    layout, loader = found[0]
+    events, objects = loader.load(path)
     file = EventFile(loaded_tree(path, events), frozenset(objects), objects.__getitem__)
     yield _Opened(layout, "", content_uuid(path), file)
 
@@ -354,7 +356,7 @@ def metadata(dataset: Dataset, info: FileInfo) -> dict[str, Any]:
     """What the processor is told about a file of a dataset, as plain JSON values."""
     signal = SIGNAL_CODES[info.format]
     if dataset.signal_code is not None:
-        column = dataset.signal_column or signal[0].column
+        column = dataset.signal_column or (signal[0].column if signal else "mode")
         signal = (Code(column, dataset.signal_code),)
     return {
         "dataset": dataset.name,

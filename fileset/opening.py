@@ -5,6 +5,7 @@ What is wrong with the bytes of a file becomes one line here.
 
 import contextlib
 import hashlib
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from .errors import InputError
 
 HEAD = 512
 """Bytes from the beginning of a file by which its container is recognised."""
+
+_READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.")
 
 ROOT_MAGIC = b"root"
 
@@ -81,11 +84,27 @@ def readable(where: str) -> Iterator[None]:
         raise InputError(f"{where}: no such file; check the path in the description") from None
     # Damaged bytes reach every corner of the readers, which then raise anything at all.
     except Exception as error:
+        if not (isinstance(error, OSError) or is_reading(error)):
+            raise
         lines = str(error).strip(" ,:\n").splitlines()
         reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         raise InputError(
             f"{where}: cannot be read ({reason}); check that it is complete or copy it again"
         ) from error
+
+
+def is_reading(error: BaseException) -> bool:
+    """Whether an error arose while a file was read, and not in what was made of its content."""
+    found: BaseException | None = error
+    while found is not None:
+        frames = (
+            frame.f_globals.get("__name__", "")
+            for frame, _ in traceback.walk_tb(found.__traceback__)
+        )
+        if any(name.startswith(_READERS) for name in frames):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def head(path: str) -> bytes:

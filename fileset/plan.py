@@ -45,6 +45,11 @@ class Chunk:
     bad: str = ""
 
     @property
+    def file(self) -> tuple[str, str]:
+        """Dataset and path: what is skipped as a whole."""
+        return self.dataset, self.path
+
+    @property
     def key(self) -> tuple[str, str, int, int]:
         """Identity in the ledger: dataset, file uuid, entry range."""
         return self.dataset, self.uuid, self.start, self.stop
@@ -63,7 +68,7 @@ def make_plan(
     max_chunks: int | None = None,
     skip_bad_files: bool = False,
     workers: int = 1,
-    progress: Progress = lambda path: None,
+    progress: Progress = lambda path, found: None,
 ) -> list[Chunk]:
     """Cut every file of a fileset into chunks.
 
@@ -81,7 +86,7 @@ def make_plan(
     workers : int
         Processes that look into many files.
     progress : callable
-        Called with the path of each file that was looked into.
+        See :data:`fileset.survey.Progress`.
 
     Returns
     -------
@@ -121,7 +126,7 @@ def make_plan(
                 metadata(dataset, info),
             )
             for info in found.infos
-            for start, stop in _ranges(info, chunksize)
+            for start, stop in ranges(info, chunksize)
         )
         plan.extend(itertools.islice(chunks, max_chunks))
         # Alike in everything that the processor is told.
@@ -170,7 +175,7 @@ def open_chunk(
     return canonical(plan[chunk].open())
 
 
-def _ranges(info: FileInfo, chunksize: int) -> Iterator[tuple[int, int]]:
+def ranges(info: FileInfo, chunksize: int) -> Iterator[tuple[int, int]]:
     """Entry ranges of a file; cutting inside a basket would decompress it twice."""
     start = 0
     while start < info.entries:

@@ -11,7 +11,8 @@ from .errors import InputError
 from .files import FileInfo, event_numbers, inspect_file
 from .identity import describe, event_keys
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, FileInfo | str], None]
+"""Called with the path of each file that is done, and what was found or what is wrong."""
 
 _PARALLEL = 32
 """Files from which on several processes are worth their start."""
@@ -38,7 +39,7 @@ def inspect_dataset(
     *,
     skip_bad_files: bool = False,
     workers: int = 1,
-    progress: Progress = lambda path: None,
+    progress: Progress = lambda path, found: None,
 ) -> Survey:
     """Look into every file of a dataset and decide which are used.
 
@@ -50,7 +51,7 @@ def inspect_dataset(
     workers : int
         Processes to use for many files.
     progress : callable
-        Called with the path of each file that is done.
+        See :data:`Progress`.
 
     Returns
     -------
@@ -76,7 +77,9 @@ def inspect_dataset(
     return replace(found, infos=_share(dataset, found))
 
 
-def survey(dataset: Dataset, *, workers: int = 1, progress: Progress = lambda path: None) -> Survey:
+def survey(
+    dataset: Dataset, *, workers: int = 1, progress: Progress = lambda path, found: None
+) -> Survey:
     """Look into every file of a dataset and collect what is wrong with single files."""
     infos, bad = [], {}
     for path, result in _inspected(dataset, workers):
@@ -84,7 +87,7 @@ def survey(dataset: Dataset, *, workers: int = 1, progress: Progress = lambda pa
             infos.append(result)
         else:
             bad[path] = result
-        progress(path)
+        progress(path, result)
     repeated = _same_file(infos)
     if dataset.check_duplicates:
         repeated |= same_events([(dataset, i) for i in infos if i.path not in repeated])
@@ -189,13 +192,14 @@ def _share(dataset: Dataset, found: Survey) -> list[FileInfo]:
     """An explicit exposure shared by entries, those of bad files included."""
     if dataset.pot is None:
         return found.infos
-    lost = {path: dataset.known.get(path, {}).get("entries") for path in found.bad}
-    for path, entries in lost.items():
-        if entries is None:
+    total = sum(info.entries for info in found.infos)
+    for path in found.bad:
+        entries = dataset.known.get(path, {}).get("entries")
+        if not isinstance(entries, int):
             raise InputError(
                 f"dataset {dataset.name!r}: pot = {dataset.pot} is that of all files, but "
                 f"the share of {path}, which is skipped, is not known; remove the file from the "
                 "description and give the exposure of the others"
             )
-    total = sum(info.entries for info in found.infos) + sum(map(int, lost.values()))
+        total += entries
     return [replace(info, pot=dataset.pot * info.entries / total) for info in found.infos]

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from collections import Counter
 from typing import Any
 
 import awkward as ak
@@ -69,17 +70,19 @@ class NuoneProcessor(ProcessorABC):
         -------
         dict
             Dataset name to additive results: the histograms of
-            :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields and the chunk's ledger key.
+            :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key, and
+            how many negative weights were clipped.
         """
         events = canonical(events)
         nominal = add_columns(events)
         passed = select(nominal, find_selection(self.selection))
-        entries = self.entries(nominal, anywhere(passed))
+        clipped: Counter[str] = Counter()
+        entries = self.entries(nominal, anywhere(passed), clipped)
         output = cut_flow(entries, passed)
-        output |= self.histograms(events, entries, passed)
+        output |= self.histograms(events, entries, passed, clipped)
         metadata = events.metadata
         key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
-        return {metadata["dataset"]: output | {"ledger": [key]}}
+        return {metadata["dataset"]: output | {"ledger": [key], "clipped": dict(clipped)}}
 
     def postprocess(self, accumulator: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Put the categories of the sum in order, whatever the order of the chunks."""
@@ -88,10 +91,15 @@ class NuoneProcessor(ProcessorABC):
             for dataset, result in accumulator.items()
         }
 
-    def entries(self, events: ak.Array, keep: NDArray[np.bool_]) -> Entries:
+    def entries(
+        self,
+        events: ak.Array,
+        keep: NDArray[np.bool_],
+        clipped: Counter[str] | None = None,
+    ) -> Entries:
         """Weigh events; a signal event enters as SM and, if it is to be kept, in the templates."""
         category = categorise(events)
-        weight = nominal_weights(events)
+        weight = nominal_weights(events, clipped)
         rows = np.arange(len(events))
         signal = category == AXIS.index(SIGNAL)
         if not signal.any():
@@ -115,16 +123,25 @@ class NuoneProcessor(ProcessorABC):
             (*AXIS, *templates),
         )
 
-    def histograms(self, events: ak.Array, entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
+    def histograms(
+        self,
+        events: ak.Array,
+        entries: Entries,
+        passed: Masks,
+        clipped: Counter[str],
+    ) -> dict[str, hist.Hist]:
         """Fill every histogram for the nominal and every variation that the events can have."""
         metadata = events.metadata
         variations = self.available(entries.events)
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(metadata))]
         filled = {name: empty(h, labels, entries.labels) for name, h in HISTOGRAMS.items()}
         weights = [v for v in variations if not v.shift]
+        # Once, although the same events may be in several histograms.
+        counted = {next(iter(HISTOGRAMS)): clipped}
         for name, target in filled.items():
             kept = entries.subset(shown(passed, name))
-            table = [np.ones((len(kept.events), 1)), *(factors(kept.events, v) for v in weights)]
+            table = [np.ones((len(kept.events), 1))]
+            table += [factors(kept.events, v, counted.get(name)) for v in weights]
             fill(target, kept, np.hstack(table), 0)
         for variation in (v for v in variations if v.shift):
             for label, columns in zip(

@@ -2,10 +2,13 @@
 
 import datetime
 import importlib.metadata
+import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from hist import Hist
 
 from fileset.catalog import Fileset
 from fileset.errors import InputError
@@ -25,7 +28,7 @@ _RECORDED = ("nudipole", "awkward", "boost-histogram", "coffea", "hist", "numba"
 
 @dataclass(frozen=True)
 class Execution:
-    """How a run is carried out; no choice here changes its result.
+    """How a run is carried out; the result of the chunks in it depends on no choice here.
 
     Attributes
     ----------
@@ -40,6 +43,8 @@ class Execution:
         Entries per chunk.
     max_chunks : int, optional
         Chunks per dataset; the exposure is that of these chunks.
+    skip_bad_files : bool
+        Do without files that are wrong or unreadable, at the exposure of the others.
     """
 
     executor: str = "iterative"
@@ -48,6 +53,7 @@ class Execution:
     scheduler: str | None = None
     chunksize: int = DEFAULT_CHUNKSIZE
     max_chunks: int | None = None
+    skip_bad_files: bool = False
 
 
 def process_fileset(
@@ -83,26 +89,67 @@ def process_fileset(
     """
     if execution.engine not in ENGINES:
         raise InputError(f"no engine {execution.engine!r}; known: {', '.join(ENGINES)}")
+    planning: dict[str, Any] = {
+        "skip_bad_files": execution.skip_bad_files,
+        "workers": execution.workers or os.cpu_count() or 1,
+    }
     if execution.engine == "coffea":
         if execution.max_chunks is not None or execution.executor != "iterative":
             raise InputError(
                 "--engine coffea runs whole files in this process; leave out --max-chunks and "
                 "--executor"
             )
-        plan = make_plan(fileset, chunksize=2**62)
+        plan = make_plan(fileset, chunksize=2**62, **planning)
         planned(plan)
         output, ledger = run_stock(plan, processor, chunksize=execution.chunksize)
     else:
-        plan = make_plan(fileset, chunksize=execution.chunksize, max_chunks=execution.max_chunks)
+        plan = make_plan(
+            fileset, chunksize=execution.chunksize, max_chunks=execution.max_chunks, **planning
+        )
         planned(plan)
         with open_executor(
             execution.executor, workers=execution.workers, scheduler=execution.scheduler
         ) as executor:
-            output, ledger = run(plan, processor, executor, progress=progress)
+            output, ledger = run(
+                plan,
+                processor,
+                executor,
+                skip_bad_files=execution.skip_bad_files,
+                progress=progress,
+            )
     if not output:
         raise InputError(f"no chunk could be processed; the first: {ledger.missing[0].missing}")
     datasets = {chunk.dataset: chunk.metadata for chunk in plan if chunk.dataset in output}
+    for name, result in output.items():
+        check_weights(datasets[name], result["cutflow"], result["cutflow_events"])
+        datasets[name] = datasets[name] | {"clipped": result["clipped"]}
     return collect(output, ledger, datasets, provenance(processor, execution))
+
+
+def check_weights(metadata: dict[str, Any], weighted: Hist, counted: Hist) -> None:
+    """Refuse a dataset in which no event has a weight.
+
+    Parameters
+    ----------
+    metadata : dict
+        Of the dataset.
+    weighted, counted : Hist
+        Its cut flow, axes category and cut.
+
+    Raises
+    ------
+    InputError
+        A branch of zeros would pass for an experiment without background.
+    """
+    events = int(counted[:, "all"].sum())
+    if events and not weighted[:, "all"].values().any():
+        branch = metadata["weight"]
+        raise InputError(
+            f"dataset {metadata['dataset']!r}: the weight "
+            + (f"from branch {branch!r} " if branch else "")
+            + f"is 0 in all {events} events; mend the files, or remove 'weight' from the dataset "
+            "to count every event once"
+        )
 
 
 def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any]:

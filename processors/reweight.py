@@ -5,7 +5,9 @@ for a magnetic moment ``SM + mu_nu**2 * unit template``; no value of any propert
 the limit.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -21,12 +23,14 @@ from .hypotheses import FLAVOURS, Truth, ratios
 _TRUTH_PRECISION = 1e-4
 
 
-def nominal_weights(events: ak.Array) -> NDArray[np.float64]:
+def nominal_weights(events: ak.Array, clipped: Counter[str] | None = None) -> NDArray[np.float64]:
     """Weight of each event before any hypothesis.
 
     Parameters
     ----------
     events : coffea NanoEvents, length n
+    clipped : Counter, optional
+        See :func:`acceptable`.
 
     Returns
     -------
@@ -37,21 +41,14 @@ def nominal_weights(events: ak.Array) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If a weight is not finite, or all the weights of a branch are zero.
+        If a weight is not finite, or negative and that is not allowed.
     """
     weights = np.full(len(events), events.metadata.get("event_weight", 1.0))
     if not events.metadata["is_mc"]:
         return np.ones(len(events))
     for name in ("generator_weight", "flux_weight"):
         if name in events.fields:
-            values = ak.to_numpy(events[name])
-            check_finite(events, name, values)
-            if len(values) and not values.any():
-                raise InputError(
-                    f"{describe(events)}: {name!r} is 0 in all {len(values)} events; remove "
-                    "'weight' from the dataset to count every event once"
-                )
-            weights = weights * values
+            weights = weights * acceptable(events, name, ak.to_numpy(events[name]), clipped)
     return weights
 
 
@@ -103,6 +100,45 @@ def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
     ratio = kernels.radiative_ratio(recoil, neutrino, pdg, scheme, mixing)
     check_finite(events, f"radiative weight {scheme!r}", ratio)
     return ratio
+
+
+def acceptable(
+    events: ak.Array, name: str, values: NDArray[Any], clipped: Counter[str] | None = None
+) -> NDArray[Any]:
+    """Weights or factors as the dataset wants them: finite, and negative only if it says so.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+        With ``events.metadata["negative_weights"]``: ``"refuse"``, ``"clip"`` or ``"keep"``.
+    name : str
+        What they are, for the message and the count.
+    values : ndarray
+    clipped : Counter, optional
+        Counts how many are set to 0.
+
+    Returns
+    -------
+    ndarray, shape of ``values``
+
+    Raises
+    ------
+    InputError
+        Names the weight and how many values are bad.
+    """
+    check_finite(events, name, values)
+    negative = int(np.count_nonzero(values < 0.0))
+    policy = events.metadata.get("negative_weights", "refuse")
+    if not negative or policy == "keep":
+        return values
+    if policy == "refuse":
+        raise InputError(
+            f"{describe(events)}: {name!r} is negative in {negative} of {values.size} values; mend "
+            'the file, or set negative_weights = "clip" or "keep" in the dataset'
+        )
+    if clipped is not None:
+        clipped[name] += negative
+    return np.maximum(values, 0.0)
 
 
 def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> None:

@@ -8,22 +8,23 @@ bit for any executor and any number of workers.
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from typing import Any, NamedTuple
 
 from fileset.coffea_api import ProcessorABC, accumulate
 from fileset.errors import InputError
 from fileset.exposure import Ledger, settle
+from fileset.opening import is_reading
 from fileset.plan import Chunk
+from fileset.remote import is_transient
 
 from .executors import InProcess
 
 log = logging.getLogger(__name__)
 
-# What a network or a file server may recover from; anything else fails the same way again.
-TRANSIENT = (ConnectionError, TimeoutError, BlockingIOError)
 ATTEMPTS = 3
+"""How often a chunk is tried when a network or a file server, which may recover, is to blame."""
 PENDING = 1000
 """Chunks submitted ahead: enough to keep a large cluster busy."""
 
@@ -35,14 +36,22 @@ class Outcome(NamedTuple):
     ----------
     output : dict, optional
     refused : str
-        The input is wrong and the run must stop.
+        The input is wrong and the run must stop, or do without the file.
+    unreadable : str
+        The file is damaged or out of reach: the chunk is lost, and with it what others made of it.
     lost : str
-        The chunk failed; others need not.
+        The chunk failed for any other reason; others need not.
     """
 
     output: dict[str, Any] | None = None
     refused: str = ""
+    unreadable: str = ""
     lost: str = ""
+
+    @property
+    def bad(self) -> bool:
+        """Whether it is the file that is to blame."""
+        return bool(self.refused or self.unreadable)
 
 
 def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
@@ -51,16 +60,23 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
         try:
             return Outcome(output=processor.process(chunk.open()))
         except InputError as error:
+            # A server that does not answer has been asked often enough already.
+            if is_transient(error):
+                return Outcome(unreadable=str(error))
             return Outcome(refused=str(error))
-        except TRANSIENT as error:
-            if attempt == ATTEMPTS:
-                return Outcome(lost=f"{type(error).__name__}: {error} ({ATTEMPTS} attempts)")
-            time.sleep(0.5 * 2**attempt)
         # Any other failure, in a library or in a user's function, costs this chunk and is
         # reported; the run goes on and then says what is missing.
         except Exception as error:
             log.debug("chunk failed", exc_info=True)
-            return Outcome(lost=f"{type(error).__name__}: {error}")
+            if is_transient(error) and attempt < ATTEMPTS:
+                time.sleep(0.5 * 2**attempt)
+                continue
+            reason = f"{type(error).__name__}: {error}"
+            if is_transient(error):
+                return Outcome(unreadable=f"{reason} ({ATTEMPTS} attempts)")
+            if is_reading(error):
+                return Outcome(unreadable=f"the file is damaged ({reason}); copy it again")
+            return Outcome(lost=reason)
     raise AssertionError("unreachable")
 
 
@@ -69,6 +85,7 @@ def run(
     processor: ProcessorABC,
     executor: Executor,
     *,
+    skip_bad_files: bool = False,
     progress: Callable[[Chunk], None] = lambda chunk: None,
 ) -> tuple[dict[str, Any], Ledger]:
     """Process every chunk of a plan and add the results up.
@@ -80,6 +97,9 @@ def run(
     processor : coffea ProcessorABC
     executor : concurrent.futures.Executor
         From :func:`processors.executors.open_executor`.
+    skip_bad_files : bool
+        Do without a file that turns out to be wrong or unreadable, all of it: what its other
+        chunks gave is not used either.
     progress : callable
         Called with each chunk that is done.
 
@@ -98,24 +118,43 @@ def run(
         If the sum is inconsistent, which no input should be able to cause.
     """
     total: dict[str, Any] | None = None
-    done: dict[int, Outcome] = {}
     lost: dict[int, str] = {}
+    skipped: set[int] = set()
+    stream = _in_order(_outcomes(plan, processor, executor), plan, progress)
+    for _, group in itertools.groupby(stream, key=lambda item: plan[item[0]].file):
+        chunks = {}
+        for position, outcome in group:
+            if outcome.refused and not skip_bad_files:
+                raise InputError(outcome.refused)
+            chunks[position] = outcome
+        bad = next((o.refused or o.unreadable for o in chunks.values() if o.bad), "")
+        if bad and skip_bad_files:
+            lost |= dict.fromkeys(chunks, bad)
+            skipped |= chunks.keys()
+            continue
+        lost |= {p: why for p, o in chunks.items() if (why := o.lost or o.unreadable)}
+        outputs = [o.output for o in chunks.values() if o.output is not None]
+        if outputs:
+            total = accumulate([accumulate(outputs)], total)
+    total = processor.postprocess(total or {})
+    summed = ((name, *key) for name, result in total.items() for key in result["ledger"])
+    return total, settle(plan, summed, lost, skipped)
+
+
+def _in_order(
+    outcomes: Iterable[tuple[int, Outcome]],
+    plan: Sequence[Chunk],
+    progress: Callable[[Chunk], None],
+) -> Iterator[tuple[int, Outcome]]:
+    """Outcomes in the order of the plan, each as soon as all those before it are there."""
+    done: dict[int, Outcome] = {}
     following = 0
-    for position, outcome in _outcomes(plan, processor, executor):
-        if outcome.refused:
-            raise InputError(outcome.refused)
-        if outcome.lost:
-            lost[position] = outcome.lost
+    for position, outcome in outcomes:
         done[position] = outcome
         progress(plan[position])
         while following in done:
-            output = done.pop(following).output
-            if output is not None:
-                total = accumulate([output], total)
+            yield following, done.pop(following)
             following += 1
-    total = processor.postprocess(total or {})
-    summed = ((name, *key) for name, result in total.items() for key in result["ledger"])
-    return total, settle(plan, summed, lost)
 
 
 def _outcomes(
@@ -139,11 +178,14 @@ def _outcomes(
 
 
 def _submit(executor: Executor, processor: ProcessorABC, chunk: Chunk) -> "Future[Outcome]":
+    future: Future[Outcome] = Future()
+    if chunk.bad:
+        future.set_result(Outcome(unreadable=chunk.bad))
+        return future
     try:
         return executor.submit(process_chunk, processor, chunk)
     # A pool whose worker died takes no more work; the chunk is lost, the account goes on.
     except RuntimeError as error:
-        future: Future[Outcome] = Future()
         future.set_result(Outcome(lost=f"{type(error).__name__}: {error}"))
         return future
 

@@ -50,6 +50,8 @@ def run_stock(
     ledger : Ledger
     """
     output: dict[str, Any] = {}
+    bad = [chunk for chunk in plan if chunk.bad]
+    plan = [chunk for chunk in plan if not chunk.bad]
     for name in dict.fromkeys(chunk.metadata["format"] for chunk in plan):
         runner = Runner(
             executor=IterativeExecutor(status=False),
@@ -60,7 +62,8 @@ def run_stock(
         )
         part = [chunk for chunk in plan if chunk.metadata["format"] == name]
         output |= runner(coffea_fileset(part), processor)
-    return output, settle(_cut_alike(plan, output), _keys(output), {})
+    reasons = {position: chunk.bad for position, chunk in enumerate(bad)}
+    return output, settle([*bad, *_cut_alike(plan, output)], _keys(output), reasons, reasons)
 
 
 def _keys(output: dict[str, Any]) -> list[tuple[str, str, int, int]]:

@@ -93,6 +93,11 @@ class Templates:
         """Exposure of the data; 0 without data [POT]."""
         return sum(self.ledger.pot(name) for name in self.datasets if name not in self.simulated)
 
+    @property
+    def mc_pot(self) -> dict[str, float]:
+        """Exposure of each simulated dataset that is in the sum [POT]."""
+        return {name: self.ledger.pot(name) for name in self.simulated}
+
     def prediction(self, pot: float, name: str = "spectrum") -> Hist:
         """Standard Model: sum of all simulated datasets, each scaled to one exposure.
 

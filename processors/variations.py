@@ -6,6 +6,7 @@ cross-section knobs); a *shift* returns replaced columns, for which cuts, derive
 are evaluated again. ``flux`` gives the bins ``fluxUp`` and ``fluxDown`` of the variation axis.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from fileset.errors import InputError, closest
 from fileset.formats import FORMATS
 
 from .columns import provided
+from .reweight import acceptable
 
 NOMINAL = "nominal"
 
@@ -104,7 +106,9 @@ def unavailable(names: str | None, format_name: str) -> dict[str, list[str]]:
     return {name: missing for name, missing in lacking.items() if missing}
 
 
-def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:
+def factors(
+    events: ak.Array, variation: Variation, clipped: Counter[str] | None = None
+) -> NDArray[np.float64]:
     """Evaluate a weight or table variation.
 
     Parameters
@@ -112,6 +116,8 @@ def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:
     events : coffea NanoEvents, length n
     variation : Variation
         Not a shift.
+    clipped : Counter, optional
+        See :func:`processors.reweight.acceptable`.
 
     Returns
     -------
@@ -121,7 +127,8 @@ def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:
     Raises
     ------
     InputError
-        If a factor is not finite or their number is not what the labels say.
+        If a factor is not finite, or negative and that is not allowed, or their number is not
+        what the labels say.
     """
     labels = variation.labels(events.metadata)
     result = variation.function(events)
@@ -141,7 +148,7 @@ def factors(events: ak.Array, variation: Variation) -> NDArray[np.float64]:
             f"{describe(events)}: variation {label!r} is not finite in some of {len(events)} "
             f"selected events; mend the file or leave the variation out (--variations)"
         )
-    return table
+    return acceptable(events, variation.name, table, clipped)
 
 
 def rows(events: ak.Array, name: str, size: int) -> NDArray[np.float64]:

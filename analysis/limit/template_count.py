@@ -34,7 +34,11 @@ class TemplateCount:
     signal_per_mu2 : float
         Signal events per squared Bohr magneton.
     pot : float
-        Exposure [POT].
+        Exposure of data and expectation [POT].
+    mc_pot : dict of str to float
+        Exposure of each simulated dataset behind the expectation [POT].
+    missing : int
+        Chunks of the plan that are not in the templates; their exposure is not counted either.
     """
 
     n_obs: int | None
@@ -43,6 +47,8 @@ class TemplateCount:
     sources: dict[str, float]
     signal_per_mu2: float
     pot: float
+    mc_pot: dict[str, float]
+    missing: int = 0
 
     def mu_nu(self, signal_events: float) -> float:
         """Magnetic moment [Bohr magneton] that gives a number of signal events."""
@@ -120,6 +126,8 @@ def template_count(templates: Templates, pot: float | None = None) -> TemplateCo
         sources=sources,
         signal_per_mu2=signal,
         pot=exposure,
+        mc_pot=templates.mc_pot,
+        missing=len(templates.ledger.missing),
     )
 
 

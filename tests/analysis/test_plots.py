@@ -160,7 +160,8 @@ def test_ratio_is_data_over_the_model(templates: Templates) -> None:
 
 def test_axes_carry_units_and_the_exposure(templates: Templates) -> None:
     top, bottom = etheta2_figure(templates).axes
-    assert top.get_title(loc="right") == "3.62 × $10^{20}$ POT"
+    assert top.get_title(loc="right") == "data 3.62 × $10^{20}$ POT"
+    assert top.get_title(loc="left") == f"MC {plots.scientific(MC_POT)} POT"
     assert top.get_ylabel() == "events / 0.001 GeV rad$^2$"
     assert bottom.get_xlabel().endswith("[GeV rad$^2$]")
 
@@ -213,7 +214,7 @@ def moment_limit(mu_nu: float | None, sides: str) -> MomentLimit:
 
 def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
     limits = {"fc": moment_limit(2.5e-9, "two-sided"), "cls": moment_limit(2.2e-9, "one-sided")}
-    figure = plots.limits(limits, {"another experiment": 2.9e-9})
+    figure = plots.limits(limits, {"another experiment": 2.9e-9}, pot=3.62e20)
     axes = figure.axes[0]
     observed = [line.get_xdata()[0] for line in axes.lines if line.get_label() == "observed"]
     assert observed == pytest.approx([2.5, 2.2])
@@ -230,7 +231,9 @@ def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
 
 
 def test_limits_without_data_are_expected_only() -> None:
-    assert "observed" not in legend(plots.limits({"fc": moment_limit(None, "two-sided")}))
+    assert "observed" not in legend(
+        plots.limits({"fc": moment_limit(None, "two-sided")}, pot=3.62e20)
+    )
 
 
 def test_every_category_has_its_own_colour() -> None:

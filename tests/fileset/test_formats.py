@@ -5,11 +5,12 @@ import uproot
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset.columns import CANONICAL
-from fileset.survey import inspect_dataset
 from fileset.formats import FORMATS, MEC_CODES, SIGNAL_CODES
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION
+from fileset.survey import inspect_dataset
 from processors import NuoneProcessor
-from processors.columns import add_columns, provided
+from processors.columns import add_columns
+from processors.pipeline import Execution, process_fileset
 from processors.selections import NOTE_WINDOW, SELECTIONS, select
 
 PNG = "vtx.elastic.fuzzyk.png."
@@ -289,9 +290,10 @@ def test_dune_events_are_counted_with_the_event_weight_of_the_file(dune):
 
 
 def test_dune_zero_weight_is_refused_when_a_dataset_asks_for_it(dune_file):
-    events = single(dune_file, weight="weight")
-    with pytest.raises(InputError, match="'generator_weight' is 0 in all 2000 events; remove"):
-        NuoneProcessor().process(events)
+    fileset = load_fileset({"fd": {"files": [str(dune_file)], "weight": "weight"}})
+    message = r"dataset 'fd': the weight from branch 'weight' is 0 in all 2000 events; .*remove"
+    with pytest.raises(InputError, match=message):
+        process_fileset(fileset, NuoneProcessor(), Execution(chunksize=700))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import pickle
 from dataclasses import replace
 
 import awkward as ak
+import hist
 import numpy as np
 import pytest
 import uproot
@@ -159,7 +160,7 @@ def test_sideband_of_the_angle_is_kept_in_its_histogram(output, raw):
 def equal(a, b, rtol=1e-12):
     """Whether two outputs of one dataset agree, histogram by histogram."""
     assert a.keys() == b.keys()
-    for name in (name for name in a if name != "ledger"):
+    for name in (name for name in a if isinstance(a[name], hist.Hist)):
         assert a[name].axes == b[name].axes
         x, y = (h.view(flow=True) for h in (a[name], b[name]))
         for part in x.dtype.names or (...,):

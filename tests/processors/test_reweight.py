@@ -1,11 +1,13 @@
+from collections import Counter
+
 import awkward as ak
 import numpy as np
 import pytest
 from scipy import stats
 
 from fileset import InputError, load_fileset, open_chunk
-from fileset.survey import inspect_dataset
 from fileset.simulate import simulate
+from fileset.survey import inspect_dataset
 from processors.categories import AXIS, SIGNAL, categorise
 from processors.columns import add_columns
 from processors.hypotheses import BASIS
@@ -136,8 +138,8 @@ def test_data_have_one_category_and_weight_one(make_events):
 
 
 def test_nominal_weight_is_the_product_of_those_that_exist(make_events):
-    columns = {"generator_weight": [2.0, -1.0], "flux_weight": [0.5, 0.9]}
-    assert nominal_weights(make_events(columns, event_weight=10.0)).tolist() == [10.0, -9.0]
+    columns = {"generator_weight": [2.0, 1.0], "flux_weight": [0.5, 0.9]}
+    assert nominal_weights(make_events(columns, event_weight=10.0)).tolist() == [10.0, 9.0]
     assert nominal_weights(make_events({"x": [1.0]}, event_weight=0.25)).tolist() == [0.25]
 
 
@@ -149,9 +151,23 @@ def test_weight_that_is_not_finite_is_refused_by_name(make_events, name, bad):
         nominal_weights(events)
 
 
-def test_weights_that_are_all_zero_are_refused(make_events):
-    with pytest.raises(InputError, match="'generator_weight' is 0 in all 2 events; remove"):
-        nominal_weights(make_events({"generator_weight": [0.0, 0.0]}))
+@pytest.mark.parametrize("name", ["generator_weight", "flux_weight"])
+def test_negative_weight_is_refused_by_name_with_what_to_do(make_events, name):
+    events = make_events({name: [1.0, -2.0, -0.5]})
+    with pytest.raises(InputError, match=f"'{name}' is negative in 2 of 3 values; .*\"clip\" or"):
+        nominal_weights(events)
+
+
+def test_negative_weights_are_clipped_and_counted_where_the_dataset_says_so(make_events):
+    events = make_events({"generator_weight": [1.0, -2.0, -0.5]}, negative_weights="clip")
+    clipped = Counter()
+    assert nominal_weights(events, clipped).tolist() == [1.0, 0.0, 0.0]
+    assert clipped == {"generator_weight": 2}
+
+
+def test_negative_weights_are_kept_where_the_dataset_says_so(make_events):
+    events = make_events({"generator_weight": [1.0, -2.0]}, negative_weights="keep")
+    assert nominal_weights(events).tolist() == [1.0, -2.0]
 
 
 def test_signal_without_truth_is_refused(make_events):

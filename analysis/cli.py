@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import parser
 
 if TYPE_CHECKING:
-    from fileset import Chunk
+    from fileset import Chunk, Fileset
     from processors.templates import Templates
 
     from .tables import Table
@@ -115,11 +115,13 @@ def files(arguments: argparse.Namespace) -> int:
     """Look into every file of a fileset."""
     from fileset import load_fileset
     from fileset.preprocess import preprocess
-    from fileset.survey import survey
+    from fileset.survey import is_spectra, survey
 
     from .tables import SHOWN_FILES, encode, files_table
 
     fileset = load_fileset(arguments.fileset)
+    if any(map(is_spectra, fileset.values())):
+        return _print_spectra(fileset, arguments)
     workers = arguments.workers or os.cpu_count() or 1
     total = sum(len(dataset.files) for dataset in fileset.values())
     # A handful of files is there at once.
@@ -155,23 +157,46 @@ def files(arguments: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
+def _print_spectra(fileset: "Fileset", arguments: argparse.Namespace) -> int:
+    """List finished spectra instead of events."""
+    from fileset.formats.cafana_spectrum import survey_spectra
+
+    from .tables import encode, spectra_rows, spectra_table
+
+    found = {
+        (name, path): survey_spectra(path, timeout=dataset.timeout)
+        for name, dataset in fileset.items()
+        for path in dataset.files
+    }
+    spectra = {key: listed for key, (listed, _) in found.items()}
+    problems = [line for _, lines in found.values() for line in lines]
+    if arguments.json:
+        print(encode({"spectra": spectra_rows(spectra), "problems": problems}))
+    else:
+        _print_table(spectra_table(spectra))
+    for problem in problems:
+        _fail(problem, 2)
+    return 2 if problems else 0
+
+
 def process(arguments: argparse.Namespace) -> int:
     """Process a fileset and save the templates."""
     from fileset import load_fileset
+    from fileset.formats import CAFANA_SPECTRUM
     from processors import NuoneProcessor
-    from processors.pipeline import process_fileset
+    from processors.pipeline import process_fileset, process_spectra
 
     if not arguments.output.parent.is_dir():
         raise ValueError(f"{arguments.output}: no such folder {arguments.output.parent}; make it")
-    processor = NuoneProcessor(arguments.selection, arguments.variations, arguments.radiative)
-    with _chunk_progress() as (planned, progress):
-        templates = process_fileset(
-            load_fileset(arguments.fileset),
-            processor,
-            _execution(arguments),
-            planned=planned,
-            progress=progress,
-        )
+    fileset = load_fileset(arguments.fileset)
+    if any(dataset.format == CAFANA_SPECTRUM for dataset in fileset.values()):
+        templates = process_spectra(fileset)
+    else:
+        processor = NuoneProcessor(arguments.selection, arguments.variations, arguments.radiative)
+        with _chunk_progress() as (planned, progress):
+            templates = process_fileset(
+                fileset, processor, _execution(arguments), planned=planned, progress=progress
+            )
     if _incomplete(templates) and not arguments.allow_missing:
         return 1
     templates.save(arguments.output)
@@ -188,19 +213,19 @@ def show(arguments: argparse.Namespace) -> int:
 
     templates = Templates.load(arguments.templates)
     if arguments.json:
-        cutflow = templates.histograms["cutflow_events"]
         content = {
             "provenance": templates.provenance,
             "datasets": templates.datasets,
             "pot": {name: templates.ledger.pot(name) for name in templates.datasets},
             "missing": [row.path for row in templates.ledger.missing],
             "variations": templates.variations,
-            "cuts": list(cutflow.axes["cut"]),
-            "cutflow_events": {
+        }
+        if (cutflow := templates.histograms.get("cutflow_events")) is not None:
+            content["cuts"] = list(cutflow.axes["cut"])
+            content["cutflow_events"] = {
                 dataset: {c: cutflow[dataset, c, :].values().tolist() for c in cutflow.axes[1]}
                 for dataset in cutflow.axes["dataset"]
-            },
-        }
+            }
         print(encode(content))
         return 0
     _print_templates(templates, arguments.pot or templates.data_pot or None)
@@ -315,7 +340,8 @@ def _report(templates: "Templates", out: Path, cl: float, pot: float | None) -> 
 def _print_templates(templates: "Templates", pot: float | None) -> None:
     from .tables import cutflow_table, ledger_table, notes, yields_table
 
-    for dataset in templates.datasets:
+    # Finished spectra have no cut flow.
+    for dataset in templates.datasets if "cutflow" in templates.histograms else ():
         _print_table(cutflow_table(templates, dataset))
     _print_table(ledger_table(templates))
     if pot and templates.simulated:

@@ -5,6 +5,7 @@ files, for slides.
 """
 
 import base64
+import functools
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -153,11 +154,14 @@ def _content(
         "planned": len(ledger.rows),
         "datasets": _dataset_rows(templates, count.pot),
         "yields": _yields(templates, count.pot),
-        "cuts": _cut_rows(templates, count.pot),
+        "cuts": _cut_rows(templates, count.pot) if "cutflow" in templates.histograms else None,
+        "spectra": list(_spectra(templates, count, limits)),
         "sources": dict(sorted(count.sources.items(), key=lambda item: -item[1])),
         "superseded": _superseded(templates, count),
         "provenance": {k: _plain(v) for k, v in templates.provenance.items() if k != TOY},
-        "notes": tables.notes(templates) if "variations" in templates.provenance else [],
+        "notes": tables.notes(templates)
+        if {"variations", "spectra"} & {*templates.provenance}
+        else [],
         "toy": templates.provenance.get(TOY, False),
     }
 
@@ -236,44 +240,64 @@ def _figures(
     templates: Templates, count: TemplateCount, limits: Mapping[str, MomentLimit]
 ) -> dict[str, tuple[str, str, Callable[[], plots.Figure]]]:
     """Stem of the file to caption, description and how to draw it."""
-    best = limits[HEADLINE]
-    kind = "expected" if best.mu_nu is None else "observed"
-    mu_nu = best.expected[2] if best.mu_nu is None else best.mu_nu
-    shown = "stacked by category with its uncertainty" + (
-        "" if count.n_obs is None else " and data"
-    )
-    signal = f"the line adds the magnetic signal at the {kind} limit"
-    return {
+    kind, mu_nu = _drawn(limits)
+    figures = {
         "limits": (
             "Limits by method",
             f"Upper limits on the magnetic moment, one row per method: {kind} limit for "
             f"{plots.METHODS[HEADLINE]} {mu_nu:.3g} Bohr magnetons, with expected bands.",
             lambda: plots.limits(limits, pot=count.pot),
         ),
-        "etheta2": (
-            "Eθ² before the cut on it",
-            f"Expected events against E theta squared, {shown}; {signal}.",
-            lambda: plots.stacked(templates, "etheta2", "etheta2", pot=count.pot, mu_nu=mu_nu),
-        ),
-        "recoil_energy": (
-            "Electron kinetic energy of the selected events",
-            f"Expected events against electron kinetic energy T, {shown}; {signal}.",
-            lambda: plots.stacked(
-                templates, "spectrum", "recoil_energy", pot=count.pot, mu_nu=mu_nu
-            ),
-        ),
-        "cutflow": (
+        **_spectra(templates, count, limits),
+    }
+    if "cutflow" in templates.histograms:
+        figures["cutflow"] = (
             "Events after each cut",
             f"Expected events after each of the cuts, by category, at {count.pot:.3g} POT; "
             "the numbers are in the table.",
             lambda: plots.cut_flow(templates, count.pot),
-        ),
-        "weights": (
+        )
+    if "recoil_energy" in templates.hist.axes.name:
+        figures["weights"] = (
             "Weight of the magnetic signal",
             "Ratio of the magnetic signal at 1e-9 Bohr magnetons to the Standard Model signal "
             "against electron kinetic energy; it rises towards low energy.",
             lambda: plots.magnetic_weight(templates),
-        ),
+        )
+    return figures
+
+
+def _drawn(limits: Mapping[str, MomentLimit]) -> tuple[str, float]:
+    """Kind and value of the limit at which the signal is drawn [Bohr magneton]."""
+    best = limits[HEADLINE]
+    if best.mu_nu is None:
+        return "expected", best.expected[2]
+    return "observed", best.mu_nu
+
+
+def _spectra(
+    templates: Templates, count: TemplateCount, limits: Mapping[str, MomentLimit]
+) -> dict[str, tuple[str, str, Callable[[], plots.Figure]]]:
+    """Figures of all axes but those that repeat another: as :func:`_figures`."""
+    kind, mu_nu = _drawn(limits)
+    shown = "stacked by category with its uncertainty" + (
+        "" if count.n_obs is None else " and data"
+    )
+    captions = {
+        "etheta2": ("Eθ² before the cut on it", "E theta squared"),
+        "recoil_energy": ("Electron kinetic energy of the selected events", "kinetic energy T"),
+    }
+    wanted = [("etheta2", "etheta2"), ("spectrum", "recoil_energy")]
+    if "etheta2" not in templates.histograms:
+        wanted = [("spectrum", axis) for axis in templates.hist.axes.name[3:]]
+    return {
+        axis: (
+            captions.get(axis, (templates.histograms[name].axes[axis].label, ""))[0],
+            f"Expected events against {captions.get(axis, ('', axis))[1]}, {shown}; the line adds "
+            f"the magnetic signal at the {kind} limit.",
+            functools.partial(plots.stacked, templates, name, axis, pot=count.pot, mu_nu=mu_nu),
+        )
+        for name, axis in wanted
     }
 
 

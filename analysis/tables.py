@@ -7,7 +7,8 @@ from typing import Any
 
 from fileset.catalog import Fileset
 from fileset.files import FileInfo
-from fileset.formats import FORMATS
+from fileset.formats import CAFANA_SPECTRUM, FORMATS
+from fileset.formats.cafana_spectrum import Spectrum
 from processors.categories import AXIS, CATEGORIES, DATA
 from processors.hypotheses import coefficients
 from processors.templates import Templates
@@ -81,6 +82,45 @@ def _one_of(values: Iterable[str]) -> str:
     return ", ".join(sorted({value or "unknown" for value in values}))
 
 
+def spectra_rows(spectra: Mapping[tuple[str, str], Sequence[Spectrum]]) -> list[dict[str, Any]]:
+    """What finished spectra hold, by dataset and file: one row each, as plain values."""
+    return [
+        {
+            "dataset": name,
+            "file": path,
+            "spectrum": spectrum.name,
+            "axes": [
+                f"{label or '?'}: {len(edges) - 1} x {edges[0]:g} to {edges[-1]:g}"
+                for label, edges in zip(spectrum.labels, spectrum.edges, strict=True)
+            ],
+            "pot": spectrum.pot,
+            "livetime": spectrum.livetime,
+            "total": spectrum.total,
+            "entries": spectrum.entries,
+            "universes": len(spectrum.universes),
+        }
+        for (name, path), found in spectra.items()
+        for spectrum in found
+    ]
+
+
+def spectra_table(spectra: Mapping[tuple[str, str], Sequence[Spectrum]]) -> Table:
+    """What finished spectra hold: one row each."""
+    rows = [
+        (
+            *(row["dataset"], row["file"], row["spectrum"], ", ".join(row["axes"])),
+            *(f"{row[key]:.5g}" for key in ("pot", "livetime", "total", "entries")),
+            f"{row['universes']}",
+        )
+        for row in spectra_rows(spectra)
+    ]
+    columns = (
+        *("dataset", "file", "spectrum", "axes", "POT", "livetime [s]"),
+        *("sum", "effective entries", "universes"),
+    )
+    return Table("spectra", columns, rows)
+
+
 # What is known of a dataset of which no chunk is left.
 _LOST = {"is_mc": None, "format": "?"}
 
@@ -110,6 +150,12 @@ def notes(templates: Templates) -> list[str]:
     lines = _missing_notes(templates)
     for name, metadata in templates.datasets.items():
         layout = metadata["format"]
+        if layout == CAFANA_SPECTRUM:
+            lines += [
+                f"{name}: no spectrum is {label!r}, the nominal stands for it"
+                for label in metadata["one_sided"]
+            ]
+            continue
         lines += [f"{name} ({layout}): {text}" for text in FORMATS[layout].notes]
         lines += [
             f"{name}: {n} negative values of {what!r} were set to 0 (negative_weights = clip)"

@@ -22,8 +22,8 @@ Floats = NDArray[np.float64]
 # same uncertainty twice.
 SUPERSEDED = {"flux": "ppfx"}
 
-_PAIR = re.compile(r"(?P<source>.+)(?<!_2sigma)Up")
-_UNIVERSE = re.compile(r"(?P<source>.+)_\d{3}")
+_PAIR = re.compile(r"(?P<source>.+)(?<!_[2-9]sigma)Up")
+_UNIVERSE = re.compile(r"(?P<source>.+)_\d{3,}")
 
 
 def systematic_sources(values: Floats, labels: Sequence[str]) -> dict[str, Floats]:

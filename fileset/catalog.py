@@ -17,13 +17,13 @@ import json
 import math
 import tomllib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError, closest
-from .formats import FORMATS
+from .formats import CAFANA_SPECTRUM, FORMATS
 from .remote import TIMEOUT, glob
 
 GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
@@ -43,7 +43,8 @@ class Dataset:
     files : dict of str to str
         Path or URL of each file to the name of its event tree; empty for the format's own.
     format : str
-        Key of :data:`fileset.formats.FORMATS`; empty to look into the files.
+        Key of :data:`fileset.formats.FORMATS`, or ``"cafana_spectrum"`` for finished spectra; empty
+        to look into the files.
     is_mc : bool, optional
         Simulation or data; None to look into the files.
     horn_current : str
@@ -73,6 +74,13 @@ class Dataset:
         a generator.
     timeout : float
         Longest wait for an answer about a remote file [s].
+    spectra : dict
+        Of finished spectra: category or signal template to what it is made of
+        (:mod:`processors.recipes`).
+    variations : dict of str to str
+        Of finished spectra: new names of variations to those in the files.
+    axes : sequence of str
+        Of finished spectra: names of their axes, instead of those of their labels.
     known : dict
         Path to what preprocessing found in the file (:class:`fileset.files.Facts`).
     """
@@ -93,6 +101,9 @@ class Dataset:
     check_duplicates: bool = True
     perfect_detector: bool = False
     timeout: float = TIMEOUT
+    spectra: dict[str, Any] = field(default_factory=dict)
+    variations: dict[str, str] = field(default_factory=dict)
+    axes: Sequence[str] = ()
     known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -231,10 +242,7 @@ def _check(dataset: Dataset, where: str) -> None:
         if not isinstance(value, allowed) or (bool not in allowed and isinstance(value, bool)):
             expected = " or ".join(t.__name__ for t in allowed if t is not type(None))
             raise InputError(f"{where}: {key} = {value!r}, expected {expected}")
-    if dataset.format and dataset.format not in FORMATS:
-        raise InputError(
-            f"{where}: unknown format {dataset.format!r}; {closest(dataset.format, FORMATS)}"
-        )
+    _check_format(dataset, where)
     if dataset.horn_current and dataset.horn_current not in HORN_CURRENTS:
         raise InputError(f"{where}: horn_current = {dataset.horn_current!r}, expected FHC or RHC")
     if dataset.negative_weights not in WEIGHT_POLICIES:
@@ -253,6 +261,21 @@ def _check(dataset: Dataset, where: str) -> None:
         raise InputError(f"{where}: timeout = {dataset.timeout}, expected seconds > 0")
 
 
+def _check_format(dataset: Dataset, where: str) -> None:
+    formats = (*FORMATS, CAFANA_SPECTRUM)
+    if dataset.format and dataset.format not in formats:
+        raise InputError(
+            f"{where}: unknown format {dataset.format!r}; {closest(dataset.format, formats)}"
+        )
+    if dataset.format != CAFANA_SPECTRUM and (
+        dataset.spectra or dataset.variations or dataset.axes
+    ):
+        raise InputError(
+            f"{where}: spectra, variations and axes are keys of format {CAFANA_SPECTRUM!r}; set it "
+            "or leave them out"
+        )
+
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "format": (str,),
     "is_mc": (bool, type(None)),
@@ -268,4 +291,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "sin2_theta_w": (float,),
     "perfect_detector": (bool,),
     "timeout": (int, float),
+    "spectra": (dict,),
+    "variations": (dict,),
+    "axes": (list, tuple),
 }

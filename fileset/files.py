@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .catalog import Dataset
 from .errors import InputError, closest
-from .formats import FORMATS, MEC_CODES, SIGNAL_CODES, Code, Format
+from .formats import CAFANA_SPECTRUM, FORMATS, MEC_CODES, SIGNAL_CODES, Code, Format
 from .formats.base import Exposure, agreed
 from .identity import identity, numbers
 from .opening import (
@@ -242,6 +242,11 @@ def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -
         layout = FORMATS[dataset.format]
     else:
         found = [f for f in FORMATS.values() if _recognised(f, directory, classes)]
+        if not found and any(name.endswith("/livetime") for name in classes):
+            raise InputError(
+                "it holds finished spectra of CAFAna, no events; describe them as datasets with "
+                f"format = {CAFANA_SPECTRUM!r} and say in 'spectra' which is which"
+            )
         if len(found) != 1:
             raise InputError(
                 f"cannot tell the format from its content ({content}); set format = one of "

@@ -9,6 +9,8 @@ import numpy as np
 from .catalog import Dataset
 from .errors import InputError
 from .files import FileInfo, event_numbers, inspect_file
+from .formats import CAFANA_SPECTRUM
+from .formats.cafana_spectrum import open_spectra
 from .identity import describe, event_keys
 
 Progress = Callable[[str, FileInfo | str], None]
@@ -203,3 +205,14 @@ def _share(dataset: Dataset, found: Survey) -> list[FileInfo]:
             )
         total += entries
     return [replace(info, pot=dataset.pot * info.entries / total) for info in found.infos]
+
+
+def is_spectra(dataset: Dataset) -> bool:
+    """Whether a dataset is finished spectra instead of events; looks into its first file."""
+    if dataset.format:
+        return dataset.format == CAFANA_SPECTRUM
+    try:
+        return bool(open_spectra(next(iter(dataset.files)), timeout=dataset.timeout).kinds)
+    except InputError:
+        # Not a ROOT file, or one that cannot be read: nothing about spectra.
+        return False

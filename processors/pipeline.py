@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hist import Hist
@@ -17,6 +17,7 @@ from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 from .executors import open_executor
 from .nuone import NuoneProcessor
 from .run import run
+from .spectra import spectrum_templates
 from .stock import run_stock
 from .templates import Templates, collect
 
@@ -155,12 +156,24 @@ def check_weights(metadata: dict[str, Any], weighted: Hist, counted: Hist) -> No
 def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any]:
     """What a result was made with: settings and versions, as plain JSON values."""
     return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "selection": processor.selection,
         "variations": processor.variations or "all",
         "radiative": processor.radiative,
         "executor": execution.executor if execution.engine == "nudipole" else "coffea Runner",
         "chunksize": execution.chunksize,
+        **_versions(),
+    }
+
+
+def process_spectra(fileset: Fileset) -> Templates:
+    """Make templates of finished spectra; see :func:`processors.spectra.spectrum_templates`."""
+    templates = spectrum_templates(fileset)
+    return replace(templates, provenance={**templates.provenance, **_versions()})
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
     }

@@ -5,6 +5,7 @@ codes in the two tables below; see ``docs/inputs.md``.
 """
 
 from .base import Code, Format
+from .cafana_spectrum import NAME as CAFANA_SPECTRUM
 from .dune_fd_caf import DUNE_FD_CAF
 from .genie_gst import GENIE_GST
 from .gibuu import GIBUU
@@ -53,4 +54,4 @@ MEC_CODES: dict[str, tuple[Code, ...]] = {
 }
 """What marks scattering on two nucleons; a format without an entry does not tell."""
 
-__all__ = ["FORMATS", "MEC_CODES", "SIGNAL_CODES", "Code", "Format"]
+__all__ = ["CAFANA_SPECTRUM", "FORMATS", "MEC_CODES", "SIGNAL_CODES", "Code", "Format"]

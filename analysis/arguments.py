@@ -58,6 +58,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="keep entries, uuids and exposure as .json or .json.gz, to be used as a fileset",
     )
+    verb.add_argument(
+        "--checksums", action="store_true", help="with --preprocess: keep sha256 of every file"
+    )
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
     _skip_option(verb)
     _json_option(verb)
@@ -78,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
         help="write the result without the chunks that failed, at the exposure of the others",
     )
     _skip_option(verb)
+    verb.add_argument(
+        "--verify", action="store_true", help="compare every file with the checksum that was kept"
+    )
     _execution_options(verb)
 
     verb = _verb(verbs, "show", "cut flow, yields and ledger of templates", "show templates.zip")

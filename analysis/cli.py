@@ -119,6 +119,8 @@ def files(arguments: argparse.Namespace) -> int:
 
     from .tables import SHOWN_FILES, encode, files_table
 
+    if arguments.checksums and not arguments.preprocess:
+        raise ValueError("--checksums are kept by --preprocess FILE; name a file")
     fileset = load_fileset(arguments.fileset)
     if any(map(is_spectra, fileset.values())):
         return _print_spectra(fileset, arguments)
@@ -136,6 +138,7 @@ def files(arguments: argparse.Namespace) -> int:
                 arguments.preprocess,
                 workers=workers,
                 skip_bad_files=arguments.skip_bad_files,
+                checksums=arguments.checksums,
                 progress=progress,
             )
         else:

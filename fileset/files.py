@@ -6,7 +6,7 @@ A file that cannot be right is refused here, before any of its events is counted
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from .opening import (
     readable,
     root_tree,
 )
-from .remote import is_remote, open_root, retry
+from .remote import is_remote, open_root, retry, sha256
 
 _TREES = ("TTree", "ROOT::RNTuple")
 
@@ -64,6 +64,8 @@ class Facts:
         Events that are in it more than once; empty if none.
     stamp : tuple of int
         Size [bytes] and time of change [ns] of the file on disk; empty for a remote one.
+    checksum : str
+        sha256 of the content; empty where it was not asked for.
     """
 
     path: str
@@ -81,6 +83,7 @@ class Facts:
     subruns: tuple[tuple[int, int], ...] = ()
     twice: str = ""
     stamp: tuple[int, ...] = ()
+    checksum: str = ""
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Facts":
@@ -130,23 +133,50 @@ class _Opened(NamedTuple):
     file: EventFile
 
 
-def inspect_file(dataset: Dataset, path: str) -> FileInfo:
+def inspect_file(dataset: Dataset, path: str, checksum: str = "") -> FileInfo:
     """Look into one file of a dataset, or remember what was found in it before.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    path : str
+    checksum : str
+        ``"make"`` to keep one of the content, ``"verify"`` to compare with the one that was kept.
 
     Raises
     ------
     InputError
         If it is missing, damaged, of another format, without the tree, empty, without exposure or
-        with two that disagree, holds an event twice, or is not what the dataset says.
+        with two that disagree, holds an event twice, or is not what the dataset says; or if its
+        content is not what it was.
     """
     where = f"dataset {dataset.name!r}, {path}"
     with readable(where):
         try:
-            known = remembered(dataset, path)
-            return decide(dataset, known or retry(lambda: facts(dataset, path), path))
+            if checksum == "verify":
+                _verify(dataset, path)
+            found = remembered(dataset, path) or retry(lambda: facts(dataset, path), path)
+            if checksum == "make" and not found.checksum:
+                found = replace(found, checksum=sha256(path, timeout=dataset.timeout))
+            return decide(dataset, found)
         except InputError as error:
             reason = str(error).removeprefix(f"{path}: ")
             raise InputError(f"{where}: {reason}") from error.__cause__
+
+
+def _verify(dataset: Dataset, path: str) -> None:
+    known = dataset.known.get(path, {}).get("checksum")
+    if not known:
+        raise InputError(
+            "no checksum of it is known; make some with 'files --preprocess FILE --checksums' and "
+            "process that file"
+        )
+    found = sha256(path, timeout=dataset.timeout)
+    if found != known:
+        raise InputError(
+            f"its content has changed since it was preprocessed (sha256 {found[:12]}..., expected "
+            f"{known[:12]}...); copy it again"
+        )
 
 
 def remembered(dataset: Dataset, path: str) -> Facts | None:

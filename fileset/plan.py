@@ -67,6 +67,7 @@ def make_plan(
     chunksize: int = DEFAULT_CHUNKSIZE,
     max_chunks: int | None = None,
     skip_bad_files: bool = False,
+    verify: bool = False,
     workers: int = 1,
     progress: Progress = lambda path, found: None,
 ) -> list[Chunk]:
@@ -83,6 +84,8 @@ def make_plan(
     skip_bad_files : bool
         Plan without files that cannot be used; each is in the plan as an empty chunk that says
         why, so that the ledger knows it.
+    verify : bool
+        Compare the content of every file with the checksum that preprocessing kept.
     workers : int
         Processes that look into many files.
     progress : callable
@@ -105,7 +108,11 @@ def make_plan(
     recorded: list[tuple[Dataset, FileInfo]] = []
     for dataset in fileset.values():
         found = inspect_dataset(
-            dataset, skip_bad_files=skip_bad_files, workers=workers, progress=progress
+            dataset,
+            skip_bad_files=skip_bad_files,
+            checksum="verify" if verify else "",
+            workers=workers,
+            progress=progress,
         )
         for info in found.infos:
             if owners.setdefault(info.uuid, dataset.name) != dataset.name:

@@ -31,6 +31,7 @@ def preprocess(
     *,
     workers: int = 1,
     skip_bad_files: bool = False,
+    checksums: bool = False,
     progress: Progress = lambda path, found: None,
 ) -> dict[str, Survey]:
     """Look into all files of a fileset and write what was found.
@@ -45,6 +46,8 @@ def preprocess(
         Processes to use.
     skip_bad_files : bool
         Write without files that cannot be used.
+    checksums : bool
+        Keep a checksum of the content of every file, which sees what no codec sees.
     progress : callable
         See :data:`fileset.survey.Progress`.
 
@@ -69,7 +72,9 @@ def preprocess(
         for name, dataset in fileset.items():
             knowing = replace(dataset, known=known | dataset.known)
             with _noting(notes, progress) as note:
-                found[name] = survey(knowing, workers=workers, progress=note)
+                found[name] = survey(
+                    knowing, checksum="make" if checksums else "", workers=workers, progress=note
+                )
             check_alike(dataset, found[name].infos)
     if skip_bad_files or not any(result.bad for result in found.values()):
         write(target, fileset, found)

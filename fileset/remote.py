@@ -7,6 +7,7 @@ trusted, a server without ranges) is refused at once. ``root://`` needs the extr
 
 import errno
 import functools
+import hashlib
 import importlib.util
 import itertools
 import math
@@ -15,6 +16,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import fsspec
@@ -29,6 +31,8 @@ TIMEOUT = 60.0
 """How long a server may be silent, where the dataset does not say [s]."""
 
 ATTEMPTS = 3
+
+_BLOCK = 8 * 2**20
 
 _BACK_OFF = 0.5
 """Wait before the second attempt; doubled before each further one [s]."""
@@ -111,6 +115,34 @@ def open_root(
     else:
         options = {"handler": RangeSource} | _file_system(path, timeout)
     return retry(lambda: uproot.open({path: None}, **options), path, attempts=attempts)
+
+
+def sha256(path: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> str:
+    """Digest of the content of a file, wherever it is, as 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    path, timeout, attempts
+        As for :func:`open_root`.
+
+    Raises
+    ------
+    FileNotFoundError, InputError
+        As for :func:`open_root`.
+    """
+    if not is_remote(path):
+        with Path(path).open("rb") as local:
+            return hashlib.file_digest(local, "sha256").hexdigest()
+
+    def read() -> str:
+        options = _file_system(path, timeout, "fsspec_xrootd")
+        digest = hashlib.sha256()
+        with fsspec.open(path, "rb", **options) as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    return retry(read, path, attempts=attempts)
 
 
 def glob(pattern: str, *, timeout: float = TIMEOUT, attempts: int = ATTEMPTS) -> list[str]:

@@ -1,5 +1,6 @@
 """Look into all files of a dataset, on all cores, and check that they go together."""
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ def inspect_dataset(
     dataset: Dataset,
     *,
     skip_bad_files: bool = False,
+    checksum: str = "",
     workers: int = 1,
     progress: Progress = lambda path, found: None,
 ) -> Survey:
@@ -50,6 +52,8 @@ def inspect_dataset(
     dataset : Dataset
     skip_bad_files : bool
         Go on without a file that cannot be used, at the exposure of the others.
+    checksum : str
+        See :func:`fileset.files.inspect_file`.
     workers : int
         Processes to use for many files.
     progress : callable
@@ -67,7 +71,7 @@ def inspect_dataset(
         together, such as data and simulation; if none is left; or if a bad file had a share of an
         explicit ``pot`` that is not known.
     """
-    found = survey(dataset, workers=workers, progress=progress)
+    found = survey(dataset, checksum=checksum, workers=workers, progress=progress)
     if found.bad and not skip_bad_files:
         raise InputError(next(iter(found.bad.values())))
     if not found.infos:
@@ -80,11 +84,15 @@ def inspect_dataset(
 
 
 def survey(
-    dataset: Dataset, *, workers: int = 1, progress: Progress = lambda path, found: None
+    dataset: Dataset,
+    *,
+    checksum: str = "",
+    workers: int = 1,
+    progress: Progress = lambda path, found: None,
 ) -> Survey:
     """Look into every file of a dataset and collect what is wrong with single files."""
     infos, bad = [], {}
-    for path, result in _inspected(dataset, workers):
+    for path, result in _inspected(dataset, checksum, workers):
         if isinstance(result, FileInfo):
             infos.append(result)
         else:
@@ -123,27 +131,30 @@ def check_alike(dataset: Dataset, infos: Sequence[FileInfo]) -> None:
             )
 
 
-def _inspected(dataset: Dataset, workers: int) -> Iterator[tuple[str, FileInfo | str]]:
+def _inspected(
+    dataset: Dataset, checksum: str, workers: int
+) -> Iterator[tuple[str, FileInfo | str]]:
     """Each file with what was found, or with what is wrong; in the order of the description."""
     tasks = [
         replace(dataset, files={path: tree}, known={p: k for p in (path,) if (k := known.get(p))})
         for known in (dataset.known,)
         for path, tree in dataset.files.items()
     ]
-    if workers > 1 and len(tasks) - len(dataset.known) >= _PARALLEL:
+    look = functools.partial(_outcome, checksum=checksum)
+    if workers > 1 and (checksum or len(tasks) - len(dataset.known) >= _PARALLEL):
         # Loaded only here: a notebook with one file does not need a pool.
         import loky
 
         pool = loky.get_reusable_executor(max_workers=workers, timeout=600)
-        yield from zip(dataset.files, pool.map(_outcome, tasks, chunksize=8), strict=True)
+        yield from zip(dataset.files, pool.map(look, tasks, chunksize=8), strict=True)
     else:
-        yield from zip(dataset.files, map(_outcome, tasks), strict=True)
+        yield from zip(dataset.files, map(look, tasks), strict=True)
 
 
-def _outcome(dataset: Dataset) -> FileInfo | str:
+def _outcome(dataset: Dataset, checksum: str) -> FileInfo | str:
     """Look into the only file of a dataset."""
     try:
-        return inspect_file(dataset, next(iter(dataset.files)))
+        return inspect_file(dataset, next(iter(dataset.files)), checksum)
     except (InputError, ConnectionError, TimeoutError) as error:
         return str(error)
 

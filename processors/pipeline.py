@@ -46,6 +46,8 @@ class Execution:
         Chunks per dataset; the exposure is that of these chunks.
     skip_bad_files : bool
         Do without files that are wrong or unreadable, at the exposure of the others.
+    verify : bool
+        Compare the content of every file with the checksum that preprocessing kept.
     """
 
     executor: str = "iterative"
@@ -55,6 +57,7 @@ class Execution:
     chunksize: int = DEFAULT_CHUNKSIZE
     max_chunks: int | None = None
     skip_bad_files: bool = False
+    verify: bool = False
 
 
 def process_fileset(
@@ -92,6 +95,7 @@ def process_fileset(
         raise InputError(f"no engine {execution.engine!r}; known: {', '.join(ENGINES)}")
     planning: dict[str, Any] = {
         "skip_bad_files": execution.skip_bad_files,
+        "verify": execution.verify,
         "workers": execution.workers or os.cpu_count() or 1,
     }
     if execution.engine == "coffea":

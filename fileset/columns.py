@@ -95,6 +95,7 @@ CANONICAL: dict[str, Canonical] = {
     "knob_minus1": Canonical("1", "cross-section knobs at -1 sigma", "float32", table=True),
     "knob_plus1": Canonical("1", "cross-section knobs at +1 sigma", "float32", table=True),
     "knob_plus2": Canonical("1", "cross-section knobs at +2 sigma", "float32", table=True),
+    "knob_shifts": Canonical("1", "each knob at each stored shift", "float32", table=True),
 }
 
 Expression = Callable[[ak.Array], Any]
@@ -120,37 +121,28 @@ def with_columns(
     """
     for name, expression in expressions.items():
         lazy = _lazy_table if kinds[name].table else _lazy
-        events = ak.with_field(events, lazy(events, name, expression, kinds[name].dtype), name)
+        events = ak.with_field(events, lazy(events, name, expression, kinds[name]), name)
     return events
 
 
-def _lazy(events: ak.Array, name: str, expression: Expression, dtype: str) -> ak.Array:
+def _lazy(events: ak.Array, name: str, expression: Expression, kind: Canonical) -> ak.Array:
     """Array of ``len(events)`` values that are computed when they are first looked at."""
-
-    def compute() -> NDArray[Any]:
-        values = _evaluate(events, name, expression)
-        try:
-            return np.broadcast_to(np.asarray(values, dtype=dtype), (len(events),))
-        except ValueError as error:
-            raise InputError(
-                f"{describe(events)}: column {name!r} is not one {dtype} per event: {error}"
-            ) from error
-
-    form = ak.forms.NumpyForm(dtype, form_key=name)
-    return ak.from_buffers(form, len(events), {f"{name}-data": compute})
+    form = ak.forms.NumpyForm(kind.dtype, form_key=name)
+    buffers = {f"{name}-data": lambda: evaluate(events, name, expression, kind)}
+    return ak.from_buffers(form, len(events), buffers)
 
 
-def _lazy_table(events: ak.Array, name: str, expression: Expression, dtype: str) -> ak.Array:
+def _lazy_table(events: ak.Array, name: str, expression: Expression, kind: Canonical) -> ak.Array:
     """Array of ``len(events)`` lists that are computed when they are first looked at."""
 
     @functools.cache
     def compute() -> tuple[NDArray[np.int64], NDArray[Any]]:
-        table = ak.fill_none(_evaluate(events, name, expression), [], axis=0)
+        table = evaluate(events, name, expression, kind)
         counts = ak.to_numpy(ak.num(table, axis=1))
-        content = ak.to_numpy(ak.flatten(table, axis=1)).astype(dtype, copy=False)
+        content = ak.to_numpy(ak.flatten(table, axis=1)).astype(kind.dtype, copy=False)
         return np.concatenate([[0], np.cumsum(counts)]), content
 
-    content = ak.forms.NumpyForm(dtype, form_key=f"{name}-content")
+    content = ak.forms.NumpyForm(kind.dtype, form_key=f"{name}-content")
     form = ak.forms.ListOffsetForm("i64", content, form_key=name)
     buffers = {
         f"{name}-offsets": lambda: compute()[0],
@@ -159,7 +151,42 @@ def _lazy_table(events: ak.Array, name: str, expression: Expression, dtype: str)
     return ak.from_buffers(form, len(events), buffers)
 
 
-def _evaluate(events: ak.Array, name: str, expression: Expression) -> Any:
+def evaluate(events: ak.Array, name: str, expression: Expression, kind: Canonical | None) -> Any:
+    """Values of a column.
+
+    Parameters
+    ----------
+    events : awkward.Array of records, length n
+    name : str
+        The column, for messages.
+    expression : callable
+        What it is over these events.
+    kind : Canonical, optional
+        Its type; None for a branch as it is.
+
+    Returns
+    -------
+    ndarray, shape (n,), or awkward.Array of n lists for a table
+
+    Raises
+    ------
+    InputError
+        If a branch is missing or the values are not of that type.
+    """
+    values = _call(events, name, expression)
+    if kind is None:
+        return values
+    if kind.table:
+        return ak.fill_none(values, [], axis=0)
+    try:
+        return np.broadcast_to(np.asarray(values, dtype=kind.dtype), (len(events),))
+    except ValueError as error:
+        raise InputError(
+            f"{describe(events)}: column {name!r} is not one {kind.dtype} per event: {error}"
+        ) from error
+
+
+def _call(events: ak.Array, name: str, expression: Expression) -> Any:
     try:
         return expression(events)
     except (AttributeError, ak.errors.FieldNotFoundError) as error:
@@ -199,7 +226,11 @@ def _leaves(records: ak.Array) -> Iterator[tuple[str, ...]]:
 
 def describe(events: ak.Array) -> str:
     """Where events come from, for messages: dataset, file and entries, as far as known."""
-    metadata = getattr(events, "metadata", None) or {}
+    return place(getattr(events, "metadata", None) or {})
+
+
+def place(metadata: Mapping[str, Any]) -> str:
+    """Where events with this metadata come from, for messages."""
     where = f"dataset {metadata.get('dataset', '?')!r}"
     if "filename" in metadata:
         where += f", {metadata['filename']}"

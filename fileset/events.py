@@ -7,7 +7,7 @@ from typing import Any
 import awkward as ak
 
 from .coffea_api import NanoEventsFactory, nanoevents
-from .columns import CANONICAL, Expression, with_columns
+from .columns import CANONICAL, Expression, describe, with_columns
 from .errors import InputError
 from .formats import FORMATS
 from .formats.base import Loader
@@ -73,9 +73,9 @@ def _check_uuid(found: str, metadata: dict[str, Any], where: str) -> None:
         raise InputError(f"{where}: the file was replaced after the run was planned; run again")
 
 
-PERFECT_DETECTOR: dict[str, Expression] = {
-    "shower_energy": lambda e: e.true_electron_energy,
-    "theta": lambda e: e.true_electron_theta,
+PERFECT_DETECTOR = {
+    "shower_energy": "true_electron_energy",
+    "theta": "true_electron_theta",
 }
 """Reconstruction without error, for generator output; only where a dataset asks for it."""
 
@@ -95,6 +95,17 @@ def canonical(events: ak.Array) -> ak.Array:
         ``generator_weight`` if the dataset names a weight branch. Longer than ``events`` for a
         format that holds several events per entry.
     """
+    return with_columns(*canonical_expressions(events), CANONICAL)
+
+
+def canonical_expressions(events: ak.Array) -> tuple[ak.Array, dict[str, Expression]]:
+    """Events one by one, and what each canonical column is over them.
+
+    Raises
+    ------
+    InputError
+        If the dataset asks for a perfect detector and the format lacks the truth for it.
+    """
     layout = FORMATS[events.metadata["format"]]
     if layout.unfold is not None:
         events = layout.unfold(events)
@@ -103,5 +114,11 @@ def canonical(events: ak.Array) -> ak.Array:
         path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))
         expressions["generator_weight"] = lambda e: e[path]
     if events.metadata.get("perfect_detector"):
-        expressions |= PERFECT_DETECTOR
-    return with_columns(events, expressions, CANONICAL)
+        for name, truth in PERFECT_DETECTOR.items():
+            if truth not in layout.columns:
+                raise InputError(
+                    f"{describe(events)}: perfect_detector needs the column {truth!r}, which "
+                    f"format {layout.name!r} does not provide; leave it out"
+                )
+            expressions[name] = layout.columns[truth]
+    return events, expressions

@@ -20,6 +20,7 @@ from .formats import CAFANA_SPECTRUM, FORMATS, MEC_CODES, SIGNAL_CODES, Code, Fo
 from .formats.base import Exposure, agreed
 from .identity import identity, numbers
 from .opening import (
+    READERS,
     ROOT_MAGIC,
     EventFile,
     check_complete,
@@ -27,12 +28,15 @@ from .opening import (
     head,
     loaded_tree,
     names_of,
+    printable,
     readable,
     root_tree,
 )
 from .remote import is_remote, open_root, retry, sha256
 
 _TREES = ("TTree", "ROOT::RNTuple")
+# A damaged file breaks the functions of its format anywhere, which take it for what it should be.
+_INSPECTING = (*READERS, "fileset.formats.", "fileset.identity")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class Facts:
         Entries at which the file can be cut without decompressing anything twice.
     universes : int
         Flux universes per event, 0 where the format has none.
+    knobs : tuple of str
+        Names of its cross-section knobs.
     exposures : dict of str to (float, float)
         Source of exposure to POT and weight of every event.
     simulated, overlaid : bool, optional
@@ -76,6 +82,7 @@ class Facts:
     size: int
     boundaries: tuple[int, ...]
     universes: int = 0
+    knobs: tuple[str, ...] = ()
     exposures: dict[str, tuple[float, float]] = field(default_factory=dict)
     simulated: bool | None = None
     overlaid: bool | None = None
@@ -95,7 +102,7 @@ class Facts:
             If a value is missing or unknown.
         """
         pairs = {name: tuple(map(tuple, values.get(name, ()))) for name in ("subruns",)}
-        lists = {name: tuple(values.get(name, ())) for name in ("boundaries", "stamp")}
+        lists = {name: tuple(values.get(name, ())) for name in ("boundaries", "stamp", "knobs")}
         exposures = {name: tuple(v) for name, v in values.get("exposures", {}).items()}
         return cls(**{**values, **pairs, **lists, "exposures": exposures})
 
@@ -151,7 +158,7 @@ def inspect_file(dataset: Dataset, path: str, checksum: str = "") -> FileInfo:
         content is not what it was.
     """
     where = f"dataset {dataset.name!r}, {path}"
-    with readable(where):
+    with readable(where, _INSPECTING):
         try:
             if checksum == "verify":
                 _verify(dataset, path)
@@ -224,6 +231,7 @@ def facts(dataset: Dataset, path: str) -> Facts:
                 size=file.tree.size,
                 boundaries=file.tree.boundaries,
                 universes=layout.universes(file) or 0,
+                knobs=layout.knobs(file) or (),
                 exposures={name: (*found,) for name, found in sources.items() if found},
                 simulated=layout.is_mc(file),
                 overlaid=layout.is_overlay(file),
@@ -233,6 +241,9 @@ def facts(dataset: Dataset, path: str) -> Facts:
                 stamp=stamp(path),
             )
         except uproot.KeyInFileError as error:
+            # Of an object that is damaged, a member may be missing too.
+            if error.keys is None:
+                raise
             near = closest(str(error.key), file.tree.names)
             raise InputError(f"no branch {error.key!r} in {tree_name!r}; {near}") from error
 
@@ -267,7 +278,9 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
 
 def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -> _Opened:
     classes = directory.classnames(cycle=False)
-    content = ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
+    content = printable(
+        ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
+    )
     if dataset.format:
         layout = FORMATS[dataset.format]
     else:
@@ -408,5 +421,6 @@ def metadata(dataset: Dataset, info: FileInfo) -> dict[str, Any]:
         "perfect_detector": dataset.perfect_detector,
         "event_weight": info.event_weight,
         "universes": info.universes,
+        "knobs": list(info.knobs),
         "timeout": dataset.timeout,
     }

@@ -63,11 +63,12 @@ def event_keys(columns: Mapping[str, NDArray[np.generic]]) -> Keys:
     keys = np.zeros(len(next(iter(columns.values()))), np.uint64)
     for column in columns.values():
         bits = column.astype(np.float64 if column.dtype.kind == "f" else np.int64)
-        keys = _mixed(keys ^ _mixed(bits.view(np.uint64)))
+        # Adding 0 makes one zero of the two of floating point.
+        keys = mixed(keys ^ mixed((bits + 0).view(np.uint64)))
     return keys
 
 
-def _mixed(keys: Keys) -> Keys:
+def mixed(keys: Keys) -> Keys:
     """Bijection of 64-bit numbers that spreads neighbours (finaliser of SplitMix64)."""
     keys = keys + np.uint64(0x9E3779B97F4A7C15)
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

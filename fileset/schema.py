@@ -17,7 +17,12 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from .coffea_api import BaseSchema, counts2offsets_form, listarray_form
+import awkward as ak
+import numpy as np
+
+from .coffea_api import BaseSchema, counts2offsets_form, listarray_form, nanoevents
+from .columns import describe
+from .errors import InputError
 
 Form = dict[str, Any]
 
@@ -25,6 +30,8 @@ LENGTH = "..length"
 _TOTAL = "..totarraysize"
 # Written beside the lengths and not needed; the last one has no list even inside lists.
 _UNUSED = ("..idx", _TOTAL)
+# Parameter of events that are elements already.
+_UNFOLDED = "unfolded"
 
 
 class CAFSchema(BaseSchema):
@@ -101,6 +108,48 @@ class CAFSchema(BaseSchema):
 
     def _content(self, members: Mapping[str, Form], path: str) -> Form:
         return members[""] if "" in members else self._record(members, path, inside=True)
+
+
+def unfold(events: ak.Array, path: str, name: str) -> ak.Array:
+    """Make each element of a list an event of its own; reads nothing but the lengths.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+    path : str
+        Dotted path of the list, without prefix.
+    name : str
+        Field of the result that holds the element. Every other field of ``events`` is repeated for
+        each element of an entry.
+
+    Returns
+    -------
+    coffea NanoEvents
+        As many as there are elements, with the metadata of ``events``; ``events`` themselves if
+        they have been unfolded before.
+
+    Raises
+    ------
+    InputError
+        If there is no such list.
+    """
+    if events.layout.purelist_parameter(_UNFOLDED):
+        return events
+    try:
+        elements = events[tuple(path.split("."))]
+        is_list = elements.layout.is_list
+    except IndexError:
+        is_list = False
+    if not is_list:
+        raise InputError(
+            f"{describe(events)}: its events are the elements of {path!r}, which the file does not "
+            "have as a list; check 'format'"
+        )
+    entry = np.repeat(np.arange(len(events)), ak.to_numpy(ak.num(elements, axis=1)))
+    members = {field: events[field][entry] for field in events.fields if field != name}
+    members[name] = ak.flatten(elements, axis=1)
+    unfolded = nanoevents(ak.zip(members, depth_limit=1), events.metadata)
+    return ak.with_parameter(unfolded, _UNFOLDED, True)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from .files import FileInfo, event_numbers, inspect_file
 from .formats import CAFANA_SPECTRUM
 from .formats.cafana_spectrum import open_spectra
 from .identity import describe, event_keys
+from .opening import reason
 
 Progress = Callable[[str, FileInfo | str], None]
 """Called with the path of each file that is done, and what was found or what is wrong."""
@@ -80,7 +81,7 @@ def inspect_dataset(
             f"{next(iter(found.bad.values()))}"
         )
     check_alike(dataset, found.infos)
-    return replace(found, infos=_share(dataset, found))
+    return replace(found, infos=share(dataset, found))
 
 
 def survey(
@@ -119,6 +120,7 @@ def check_alike(dataset: Dataset, infos: Sequence[FileInfo]) -> None:
         ("horn_current", "horn currents"),
         ("event_weight", "event weights"),
         ("universes", "numbers of flux universes"),
+        ("knobs", "cross-section knobs"),
     ):
         first: dict[object, str] = {}
         for info in infos:
@@ -141,7 +143,7 @@ def _inspected(
         for path, tree in dataset.files.items()
     ]
     look = functools.partial(_outcome, checksum=checksum)
-    if workers > 1 and (checksum or len(tasks) - len(dataset.known) >= _PARALLEL):
+    if workers > 1 and (checksum or sum(not task.known for task in tasks) >= _PARALLEL):
         # Loaded only here: a notebook with one file does not need a pool.
         import loky
 
@@ -153,10 +155,13 @@ def _inspected(
 
 def _outcome(dataset: Dataset, checksum: str) -> FileInfo | str:
     """Look into the only file of a dataset."""
+    path = next(iter(dataset.files))
     try:
-        return inspect_file(dataset, next(iter(dataset.files)), checksum)
-    except (InputError, ConnectionError, TimeoutError) as error:
+        return inspect_file(dataset, path, checksum)
+    except InputError as error:
         return str(error)
+    except (ConnectionError, TimeoutError) as error:
+        return f"dataset {dataset.name!r}, {path}: {reason(error)}; try again later"
 
 
 def _same_file(infos: Sequence[FileInfo]) -> dict[str, str]:
@@ -201,8 +206,25 @@ def same_events(files: Sequence[tuple[Dataset, FileInfo]]) -> dict[str, str]:
     return repeated
 
 
-def _share(dataset: Dataset, found: Survey) -> list[FileInfo]:
-    """An explicit exposure shared by entries, those of bad files included."""
+def share(dataset: Dataset, found: Survey) -> list[FileInfo]:
+    """Share an explicit exposure by entries, those of bad files included.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    found : Survey
+        What is in its files.
+
+    Returns
+    -------
+    list of FileInfo
+        The usable files, with their part of ``dataset.pot``; as they are without one.
+
+    Raises
+    ------
+    InputError
+        If the number of entries of a bad file is not known.
+    """
     if dataset.pot is None:
         return found.infos
     total = sum(info.entries for info in found.infos)

@@ -133,8 +133,11 @@ class Format:
         Number of flux universes per event of an open file; None for none.
     beam_direction : tuple of float, optional
         Unit vector of the beam in the frame of ``direction_x, _y, _z``.
-    knobs : tuple of str
-        Names of the cross-section knobs, in the order of the ``knob_*`` tables.
+    knobs : callable
+        Names of the cross-section knobs of an open file, in the order of the ``knob_*`` tables or
+        of ``knob_shifts``; None for none.
+    knob_sigmas : tuple of float
+        Shifts at which ``knob_shifts`` holds each knob [standard deviations].
     notes : tuple of str
         What a user of this format must know; shown whenever it is read.
     """
@@ -154,5 +157,6 @@ class Format:
     is_overlay: Callable[[EventFile], bool | None] = _no_answer
     universes: Callable[[EventFile], int | None] = _no_answer
     beam_direction: tuple[float, float, float] | None = None
-    knobs: tuple[str, ...] = ()
+    knobs: Callable[[EventFile], tuple[str, ...] | None] = _no_answer
+    knob_sigmas: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,8 +3,8 @@
 What it lacks: prongs, vertex activity and NOvA's classifiers, so the NOvA selections are refused
 by name on it; the calorimetric window of the technical note is not. The branch ``weight`` is 0 in
 every event of the released file and is therefore used only if a dataset asks for it. The knob
-arrays ``wgt_*`` stay available as ``events.wgt_<knob>``; their central values (``<knob>_cvwgt``)
-are not part of the nominal weight.
+arrays ``wgt_*`` are the column ``knob_shifts``, relative to their central values
+(``<knob>_cvwgt``), which are not part of the nominal weight.
 """
 
 from typing import Any
@@ -31,6 +31,23 @@ def _norm(file: EventFile) -> Exposure | None:
         return None
     bins = file.get("norm").values()
     return Exposure(float(bins[1]), float(bins[0])) if len(bins) > 1 else None
+
+
+_SHIFTS = 7
+"""Shifts of every knob, -3 to 3 standard deviations."""
+
+
+def _knobs(file: EventFile) -> tuple[str, ...]:
+    """Knobs whose arrays are in the file, in alphabetical order."""
+    names = file.tree.names
+    found = (name.removeprefix("wgt_") for name in names if name.startswith("wgt_"))
+    return tuple(sorted(knob for knob in found if f"{knob}_nshifts" in names))
+
+
+def _knob_shifts(events: ak.Array) -> ak.Array:
+    """All shifts of the first knob, of the second and so on."""
+    columns = [ak.values_astype(events[f"wgt_{k}"], "float32") for k in events.metadata["knobs"]]
+    return ak.concatenate(columns, axis=1) if columns else ak.Array([[]] * len(events))
 
 
 def _horn_current(file: EventFile) -> str | None:
@@ -63,16 +80,20 @@ DUNE_FD_CAF = Format(
         "is_cc": lambda e: e.isCC != 0,
         "mode": lambda e: e.mode,
         "lepton_pdg": lambda e: e.LepPDG,
+        "knob_shifts": _knob_shifts,
     },
     exposure_sources={"norm": _norm},
     # Ten interactions share each event number in the released file: their truth tells them apart.
     identity=("run", "subrun", "event", "Ev", "vtx_x", "vtx_y"),
     is_mc=lambda file: True,
     horn_current=_horn_current,
+    knobs=_knobs,
+    knob_sigmas=tuple(range(-(_SHIFTS // 2), _SHIFTS // 2 + 1)),
     notes=(
         "branch 'weight' is not used (it is 0 in every event of the released file); a dataset that "
         'sets weight = "weight" uses it',
         "every event carries the weight in the first bin of 'norm'; the second bin is the POT",
-        "knob arrays 'wgt_*' are readable as events.wgt_<knob> but not yet variations",
+        "the knob arrays 'wgt_*' are made only on demand (--variations all,knobs): some weights of "
+        "the released file are negative",
     ),
 )

@@ -156,12 +156,16 @@ def is_overlay(file: EventFile) -> bool | None:
 def is_flat(names: frozenset[str]) -> bool:
     """Whether an outer list of a NOvA slice has a companion: everything is flattened."""
     outer = ("rec.mc.nu", "rec.vtx.elastic", "rec.vtx.elastic.fuzzyk.png")
-    return any(path + LENGTH in names for path in outer)
+    return any(path + LENGTH in names for path in outer) and not _has_slices(names)
 
 
 def _is_caf(names: frozenset[str]) -> bool:
+    return not is_flat(names) and not _has_slices(names)
+
+
+def _has_slices(names: frozenset[str]) -> bool:
     # One entry per slice: where slices are a list, the file is SBN's.
-    return not is_flat(names) and "rec.slc" + LENGTH not in names
+    return not names.isdisjoint({"rec.slc" + LENGTH, "rec.slc.reco"})
 
 
 # Lists inside the list of neutrinos, by a branch of each.
@@ -171,6 +175,11 @@ _INNER_LISTS = {
     "rec.mc.nu.rwgt.ppfx.vuniv": "rec.mc.nu.rwgt.ppfx.vuniv",
 }
 _UNIVERSES = "rec.mc.nu.rwgt.ppfx.vuniv"
+
+
+def knobs(file: EventFile) -> tuple[str, ...] | None:
+    """Names of the generator's knobs, if their table is there."""
+    return KNOBS if "rec.mc.nu.rwgt.genie.plus1sigma" in file.tree.names else None
 
 
 def universes(file: EventFile) -> int:
@@ -248,5 +257,5 @@ NOVA_CAF = Format(
     is_overlay=is_overlay,
     universes=universes,
     beam_direction=NUMI_BEAM_DIRECTION,
-    knobs=KNOBS,
+    knobs=knobs,
 )

@@ -5,8 +5,9 @@ import pytest
 import uproot
 from coffea.nanoevents import NanoEventsFactory
 
+from fileset import InputError
 from fileset.formats.nova_caf import NovaCAFSchema
-from fileset.schema import CAFSchema
+from fileset.schema import CAFSchema, unfold
 from fileset.simulate import simulate
 
 MODES = ["eager", "virtual", "dask"]
@@ -313,6 +314,25 @@ def test_struct_in_one_branch_of_a_tree_loads_as_a_whole():
     }
     form = {"fields": ["rec.p"], "contents": [struct], "typenames": {"rec.p": "struct"}}
     assert CAFSchema(form).form["contents"] == [struct]
+
+
+def test_elements_of_a_list_become_events_of_which_each_has_its_entry(tmp_path):
+    events = open_tree(
+        write(tmp_path / "a.root", FLAT), schema=CAFSchema, metadata={"dataset": "x"}
+    )
+    slices = unfold(events, "slc", "slc")
+    assert slices.slc.charge.tolist() == [1.0, 2.0, 3.0]
+    assert slices.hdr.run.tolist() == [7, 7, 8]
+    assert slices.slc.reco.pfp.trk.calo.wgt.univ.tolist() == [[[], [[20, 21]]], [], [[[], [22]]]]
+    assert slices.metadata == {"dataset": "x"}
+    assert unfold(slices[slices.hdr.run == 7], "slc", "slc").slc.charge.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("path", ["reco", "slc.none", "hdr", "hdr.run", "hdr.run.x"])
+def test_events_cannot_be_elements_of_what_is_no_list(tmp_path, path):
+    events = open_tree(write(tmp_path / "a.root", FLAT), schema=CAFSchema)
+    with pytest.raises(InputError, match=rf"elements of '{path}', which the file does not have"):
+        unfold(events, path, "slc")
 
 
 @pytest.mark.parametrize(

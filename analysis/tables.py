@@ -12,7 +12,7 @@ from fileset.formats.cafana_spectrum import Spectrum
 from processors.categories import AXIS, CATEGORIES, DATA
 from processors.hypotheses import coefficients
 from processors.templates import Templates
-from processors.variations import unavailable
+from processors.registry import find_variations, unavailable
 
 from .experiments import Limit
 from .limit.template_count import MomentLimit, TemplateCount
@@ -164,7 +164,7 @@ def notes(templates: Templates) -> list[str]:
         if not metadata["is_mc"]:
             continue
         wanted = templates.provenance.get("variations", "all")
-        lacking = unavailable(None if wanted == "all" else wanted, layout)
+        lacking = unavailable(find_variations(wanted), layout)
         lines += [
             f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"
             for variation, columns in lacking.items()

@@ -2,6 +2,13 @@
 
 from .nuone import NuoneProcessor
 from .selections import SELECTION, SELECTIONS
-from .variations import VARIATIONS, variation
+from .variations import VARIATIONS, normalisation, variation
 
-__all__ = ["SELECTION", "SELECTIONS", "VARIATIONS", "NuoneProcessor", "variation"]
+__all__ = [
+    "SELECTION",
+    "SELECTIONS",
+    "VARIATIONS",
+    "NuoneProcessor",
+    "normalisation",
+    "variation",
+]

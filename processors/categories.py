@@ -6,13 +6,13 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Values
+from .columns import Columns, as_columns
 
 DATA = "data"
 SIGNAL = "nuone"
 
 
-def _has_code(columns: Values, process: str) -> NDArray[np.bool_]:
+def _has_code(columns: Columns, process: str) -> NDArray[np.bool_]:
     """Whether one of the codes that mark a process in this format is set."""
     marked = np.zeros(len(columns), dtype=bool)
     for column, value in columns.metadata["codes"][process]:
@@ -20,7 +20,7 @@ def _has_code(columns: Values, process: str) -> NDArray[np.bool_]:
     return marked
 
 
-def _is_nuone(columns: Values) -> NDArray[np.bool_]:
+def _is_nuone(columns: Columns) -> NDArray[np.bool_]:
     signal = _has_code(columns, SIGNAL)
     if "lepton_pdg" in columns.fields:
         # Inelastic nu-e -> mu shares the code of elastic scattering in some generators.
@@ -28,7 +28,7 @@ def _is_nuone(columns: Values) -> NDArray[np.bool_]:
     return signal
 
 
-CATEGORIES: dict[str, Callable[[Values], NDArray[np.bool_]]] = {
+CATEGORIES: dict[str, Callable[[Columns], NDArray[np.bool_]]] = {
     SIGNAL: _is_nuone,
     "cosmic": lambda e: e.nu_pdg == 0,
     "nue_cc": lambda e: (np.abs(e.nu_pdg) == 12) & e.is_cc,
@@ -54,12 +54,12 @@ AXIS = (*CATEGORIES, DATA)
 """Bins of the category axis; in spectra the signal templates of a dataset follow."""
 
 
-def categorise(events: ak.Array) -> NDArray[np.int64]:
+def categorise(events: ak.Array | Columns) -> NDArray[np.int64]:
     """Category of each event.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
+    events : coffea NanoEvents or Columns, length n
 
     Returns
     -------
@@ -68,7 +68,7 @@ def categorise(events: ak.Array) -> NDArray[np.int64]:
     """
     if not events.metadata["is_mc"]:
         return np.full(len(events), AXIS.index(DATA))
-    columns = Values(events)
+    columns = as_columns(events)
     category = np.full(len(events), -1)
     for position, matches in enumerate(CATEGORIES.values()):
         category[(category < 0) & matches(columns)] = position

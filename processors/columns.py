@@ -4,14 +4,16 @@ A derived column is one function with its unit in the docstring and the columns 
 decorator; it is added, lazily, wherever those are there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import Canonical, with_columns
+from fileset.columns import CANONICAL, Canonical, Expression, evaluate, place, with_columns
+from fileset.errors import InputError
+from fileset.events import canonical_expressions
 from fileset.formats import FORMATS
 
 from .kernels import constants
@@ -69,40 +71,196 @@ def add_columns(events: ak.Array) -> ak.Array:
 
 def provided(format_name: str) -> set[str]:
     """Columns that events of a format have, canonical and derived."""
-    columns = set(FORMATS[format_name].columns)
-    for name, (_, uses, _) in DERIVED.items():
-        if columns.issuperset(uses):
-            columns.add(name)
-    return columns
+    return _with_derived(frozenset(FORMATS[format_name].columns))
 
 
-class Values:
-    """Columns of events as numpy arrays, each read when it is first used.
+class MissingColumnError(InputError):
+    """A column that the format of the events does not provide.
 
-    Predicates on these are many times faster than on awkward arrays, whose operations cost about
-    a millisecond each whatever their length. What is not one number per event stays as it is.
+    Attributes
+    ----------
+    column : str
     """
 
-    def __init__(self, events: ak.Array) -> None:
-        self._events = events
-        self.metadata = events.metadata
-        self.fields = frozenset(events.fields)
+    def __init__(self, metadata: Mapping[str, Any], column: str) -> None:
+        self.column = column
+        super().__init__(
+            f"{place(metadata)}: no column {column!r}, which format {metadata.get('format')!r} "
+            "does not provide"
+        )
+
+
+class Columns:
+    """Columns of n events as numpy arrays, each read or computed when it is first used.
+
+    What selections, weights and variations work on: operations on these are many times faster than
+    on awkward arrays, which cost about a millisecond each whatever their length.
+
+    ``columns.name`` and ``columns["name"]`` give a column: canonical, derived, or any branch of the
+    file by its dotted name. One value per event is an array of shape (n,); a table of lists stays
+    an awkward array. ``columns[rows]`` gives a subset, by numbers or by a mask, which reads what it
+    needs of those events only.
+
+    Attributes
+    ----------
+    metadata : dict
+        Of the dataset, and of the chunk where they come from one.
+    fields : frozenset of str
+        Canonical and derived columns that can be had.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        metadata: Mapping[str, Any],
+        fields: Iterable[str],
+        read: Callable[[str], Any],
+        *,
+        shared: Iterable[str] = (),
+        anything: bool = False,
+    ) -> None:
+        self._length = length
+        # Derived columns that are read as if they were given.
+        self._shared = frozenset(shared)
+        self._anything = anything
+        self._read = read
+        self._known: dict[str, Any] = {}
+        self.metadata = metadata
+        self.given = frozenset(fields)
+        self.fields = frozenset(_with_derived(self.given))
 
     def __len__(self) -> int:
-        return len(self._events)
-
-    def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+        return self._length
 
     def __getattr__(self, name: str) -> Any:
-        values = self._events[name]
-        if values.ndim == 1 and not values.fields:
-            values = ak.to_numpy(values)
-        setattr(self, name, values)
-        return values
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, wanted: str | NDArray[Any]) -> Any:
+        if not isinstance(wanted, str):
+            return self._subset(np.asarray(wanted))
+        if wanted not in self._known:
+            if wanted in self.given or wanted in self._shared:
+                values = self._read(wanted)
+            elif wanted in self.fields:
+                values = DERIVED[wanted][0](self)
+            elif (wanted in DERIVED or wanted in CANONICAL) and not self._anything:
+                raise MissingColumnError(self.metadata, self._lacking(wanted))
+            else:
+                values = self._read(wanted)
+            self._known[wanted] = _plain(values)
+        return self._known[wanted]
+
+    def _lacking(self, name: str) -> str:
+        """Canonical column at the root of one that cannot be had."""
+        while name in DERIVED and (lacking := set(DERIVED[name][1]) - self.fields):
+            name = min(lacking)
+        return name
+
+    def _subset(self, rows: NDArray[Any]) -> "Columns":
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        source = getattr(self._read, "subset", None)
+        late = source(rows) if source else None
+
+        def read(name: str) -> Any:
+            # What is known of all events is not read again.
+            return self[name][rows] if late is None or name in self._known else late(name)
+
+        return Columns(len(rows), self.metadata, self.given, read)
+
+    def only(self, names: Iterable[str]) -> "Columns":
+        """The same events with some of their columns; reading another one is refused."""
+        allowed = frozenset(names)
+
+        def read(name: str) -> Any:
+            if name not in allowed:
+                raise InputError(
+                    f"{place(self.metadata)}: it reads {name!r}, which its uses = "
+                    f"({', '.join(map(repr, sorted(allowed)))}) do not declare; add it there"
+                )
+            return self[name]
+
+        return Columns(len(self), self.metadata, allowed & self.fields, read, anything=True)
+
+    def replaced(self, values: Mapping[str, Any]) -> "Columns":
+        """The same events with other values; what is derived from them follows.
+
+        Parameters
+        ----------
+        values : mapping of str to array_like, shape (n,)
+            Canonical or derived columns.
+        """
+        moved = _affected(frozenset(values)) - (self.given - values.keys())
+
+        def read(name: str) -> Any:
+            return values[name] if name in values else self[name]
+
+        # What is derived and does not depend on them is the same.
+        given = self.given | values.keys()
+        return Columns(len(self), self.metadata, given, read, shared=self.fields - moved)
 
 
-def _values(events: ak.Array, *names: str) -> tuple[NDArray[np.float64], ...]:
+class _FromFile:
+    """Reads columns of the events of a chunk, through the expressions of their format."""
+
+    def __init__(self, events: ak.Array, expressions: Mapping[str, Expression]) -> None:
+        self._events = events
+        self._expressions = expressions
+
+    def __call__(self, name: str) -> Any:
+        by_name: Expression = lambda events: events[tuple(name.split("."))]  # noqa: E731
+        expression = self._expressions.get(name, by_name)
+        return evaluate(self._events, name, expression, CANONICAL.get(name))
+
+    def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
+        return _FromFile(self._events[rows], self._expressions)
+
+
+def read_columns(events: ak.Array) -> Columns:
+    """Columns of the events of a file, by the names that every format shares.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+        As opened by :mod:`fileset`, or by coffea with the schema of the format.
+    """
+    events, expressions = canonical_expressions(events)
+    return Columns(len(events), events.metadata, expressions, _FromFile(events, expressions))
+
+
+def as_columns(events: ak.Array | Columns) -> Columns:
+    """Columns of events that have them as their fields already."""
+    if isinstance(events, Columns):
+        return events
+    return Columns(len(events), events.metadata, events.fields, _FromFile(events, {}))
+
+
+def _plain(values: Any) -> Any:
+    """One value per event as a numpy array; anything else as it is."""
+    if isinstance(values, ak.Array) and values.ndim == 1 and not values.fields:
+        return ak.to_numpy(values)
+    return values if isinstance(values, ak.Array) else np.asarray(values)
+
+
+def _with_derived(given: frozenset[str]) -> set[str]:
+    available = set(given)
+    for name, (_, uses, _) in DERIVED.items():
+        if available.issuperset(uses):
+            available.add(name)
+    return available
+
+
+def _affected(changed: frozenset[str]) -> set[str]:
+    """Columns that change with others: these and all that are derived from them."""
+    moved = set(changed)
+    for name, (_, uses, _) in DERIVED.items():
+        if not moved.isdisjoint(uses):
+            moved.add(name)
+    return moved
+
+
+def _values(events: Any, *names: str) -> tuple[NDArray[np.float64], ...]:
     return tuple(ak.to_numpy(events[name]) for name in names)
 
 

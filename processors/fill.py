@@ -1,21 +1,24 @@
 """All variations in one pass: the histograms that a run fills and the kernel that fills them.
 
-The bin of an event is found once; then one row of the table ``[bin, variation]`` is updated. The
-result is an ordinary ``hist`` object with a ``variation`` axis, the same as one ``hist.fill`` per
-variation would give.
+The bin of an event is found once; then one row of the table ``[bin, variation]`` is updated. Only
+bins with events in them are kept (:class:`Filled`); as an ordinary ``hist`` object with a
+``variation`` axis the result is the same as one ``hist.fill`` per variation would give.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-import awkward as ak
 import hist
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from .categories import AXIS
+from .columns import Columns
 from .hypotheses import TEMPLATES
+
+Floats = NDArray[np.float64]
 
 LABELS = (*AXIS, *TEMPLATES)
 """All bins that the category axis of a spectrum can have, in their order."""
@@ -35,6 +38,19 @@ class Histogram(NamedTuple):
 
     axes: tuple[hist.axis.Regular | hist.axis.Variable, ...]
     without: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of bins of one category and variation, flow bins included."""
+        return int(np.prod([axis.extent for axis in self.axes]))
+
+    def bins(self, columns: Columns) -> NDArray[np.int64]:
+        """Flattened bin of each event, flow bins included."""
+        bins = np.zeros(len(columns), dtype=np.int64)
+        for axis in self.axes:
+            # Position 0 of each axis is its underflow.
+            bins = bins * axis.extent + axis.index(columns[axis.name]) + 1
+        return bins
 
 
 HISTOGRAMS: dict[str, Histogram] = {
@@ -61,45 +77,119 @@ class Entries:
 
     Attributes
     ----------
-    events : coffea NanoEvents, length n
-        For the columns on the axes.
     row : ndarray of int, shape (m,)
         Event of each entry; an event may enter more than once, in different categories.
     category : ndarray of int, shape (m,)
-        Position in ``labels``.
+        Position in :data:`LABELS`.
     weight : ndarray, shape (m,)
         Nominal weight.
-    labels : tuple of str
-        Bins of the category axis: truth categories, then signal templates.
+    without : dict of str to ndarray, shapes (m,)
+        Name of a weight column to the nominal weight without it, for variations that take its
+        place.
     """
 
-    events: ak.Array
     row: NDArray[np.int64]
     category: NDArray[np.int64]
-    weight: NDArray[np.float64]
-    labels: tuple[str, ...] = AXIS
+    weight: Floats
+    without: dict[str, Floats] = field(default_factory=dict)
 
     def subset(self, mask: NDArray[np.bool_]) -> "Entries":
-        """Entries of the events that pass a mask of shape (n,)."""
+        """Entries of the events that pass a mask of shape (n,); their rows stay what they are."""
         keep = mask[self.row]
-        position = np.cumsum(mask) - 1
+        without = {name: weight[keep] for name, weight in self.without.items()}
         return replace(
             self,
-            events=self.events[mask],
-            row=position[self.row[keep]],
+            row=self.row[keep],
             category=self.category[keep],
             weight=self.weight[keep],
+            without=without,
         )
 
 
+class TruthCells(NamedTuple):
+    """Factors that depend on few cells of the truth, such as flavour and energy of the neutrino.
+
+    Attributes
+    ----------
+    cell : ndarray of int, shape (n,)
+        Cell of each event.
+    factors : ndarray, shape (cells, k)
+        Factors of each cell for each of k variations.
+    """
+
+    cell: NDArray[np.int64]
+    factors: NDArray[np.floating]
+
+
+Block = NDArray[np.floating] | TruthCells
+"""Factors of n events for k variations, as they are or by cells of the truth."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A histogram of which only the filled bins are kept.
+
+    Attributes
+    ----------
+    histogram : str
+        Key of :data:`HISTOGRAMS`.
+    variations : tuple of str
+        Bins of the variation axis.
+    categories : tuple of str
+        Bins of the category axis, filled or not.
+    index : ndarray of int, shape (u,)
+        Filled bins in ascending order: category in :data:`LABELS`, then the flattened axes.
+    sums : ndarray, shape (2, u, v)
+        Sums of weights and of their squares.
+    """
+
+    histogram: str
+    variations: tuple[str, ...]
+    categories: tuple[str, ...]
+    index: NDArray[np.int64]
+    sums: Floats
+
+    def __add__(self, other: "Filled") -> "Filled":
+        if (self.histogram, self.variations) != (other.histogram, other.variations):
+            raise ValueError(
+                f"cannot add {other.histogram} of {len(other.variations)} variations to "
+                f"{self.histogram} of {len(self.variations)}: they were filled differently"
+            )
+        categories = tuple(
+            label for label in LABELS if label in {*self.categories, *other.categories}
+        )
+        if np.array_equal(self.index, other.index):
+            return replace(self, categories=categories, sums=self.sums + other.sums)
+        index = np.union1d(self.index, other.index)
+        sums = np.zeros((2, len(index), len(self.variations)))
+        for part in (self, other):
+            sums[:, np.searchsorted(index, part.index)] += part.sums
+        return replace(self, categories=categories, index=index, sums=sums)
+
+    def to_hist(self) -> hist.Hist:
+        """Histogram with axes category, variation and its own, weighted storage."""
+        target = empty(HISTOGRAMS[self.histogram], list(self.variations), self.categories)
+        size = HISTOGRAMS[self.histogram].size
+        category, cell = np.divmod(self.index, size)
+        row = np.array([self.categories.index(LABELS[c]) for c in category], dtype=np.int64)
+        # Category and variation have an overflow bin or none that stays empty.
+        view = target.view(flow=True)[: len(self.categories), : len(self.variations)]
+        shape = (len(self.categories), len(self.variations), size)
+        for name, sums in zip(("value", "variance"), self.sums, strict=True):
+            flat = np.zeros(shape)
+            flat[row, :, cell] = sums
+            view[name] = flat.reshape(view.shape)
+        return target
+
+
 def empty(
-    histogram: Histogram, variations: list[str], categories: tuple[str, ...] = AXIS
+    histogram: Histogram, variations: Sequence[str], categories: Sequence[str] = AXIS
 ) -> hist.Hist:
     """Histogram with axes category, variation and its own, weighted storage."""
     return hist.Hist(
         # A chunk has the templates of the flavours in it; the sum has those of all chunks.
-        hist.axis.StrCategory(categories, name="category", growth=True),
-        hist.axis.StrCategory(variations, name="variation"),
+        hist.axis.StrCategory(list(categories), name="category", growth=True),
+        hist.axis.StrCategory(list(variations), name="variation"),
         *histogram.axes,
         storage=hist.storage.Weight(),
     )
@@ -108,7 +198,7 @@ def empty(
 def in_order(histogram: hist.Hist) -> hist.Hist:
     """The same histogram with its categories in the order of :data:`LABELS`.
 
-    A sum has its templates in the order in which chunks brought them.
+    A sum of histograms has its templates in the order in which chunks brought them.
     """
     found = list(histogram.axes[0])
     ordered = sorted(found, key=LABELS.index)
@@ -121,65 +211,118 @@ def in_order(histogram: hist.Hist) -> hist.Hist:
     return result
 
 
-def fill(target: hist.Hist, entries: Entries, factors: NDArray[np.float64], first: int) -> None:
-    """Add entries to variations ``first, first + 1, ...`` of a histogram, in one pass.
+class Filling:
+    """A histogram while it is filled.
 
     Parameters
     ----------
-    target : hist.Hist
-        From :func:`empty`.
-    entries : Entries
-        m entries of n events.
-    factors : ndarray, shape (n, v)
-        Factor of each event for each of v variations.
-    first : int
-        Position of the first of them on the variation axis.
-
-    Raises
-    ------
-    ValueError
-        If the entries have other categories than the histogram.
+    histogram : str
+        Key of :data:`HISTOGRAMS`.
+    variations : sequence of str
+        Bins of the variation axis.
+    categories : sequence of str
+        Bins of the category axis.
     """
-    if tuple(target.axes[0]) != entries.labels:
-        raise ValueError(
-            f"entries of categories {entries.labels} in a histogram of {tuple(target.axes[0])}"
-        )
-    axes = target.axes[2:]
-    shape = tuple(axis.extent for axis in axes)
-    bins = np.zeros(len(entries.row), dtype=np.int64)
-    for axis in axes:
-        values = ak.to_numpy(entries.events[axis.name])
-        # Position 0 of each axis is its underflow.
-        bins = bins * axis.extent + axis.index(values)[entries.row] + 1
-    categories = target.axes[0].size
-    size = int(np.prod(shape))
-    sums = np.zeros((categories * size, factors.shape[1], 2))
-    _accumulate(
-        entries.category * size + bins,
-        np.ascontiguousarray(entries.weight, dtype=np.float64),
-        entries.row,
-        np.ascontiguousarray(factors, dtype=np.float64),
-        sums,
-    )
-    sums = np.moveaxis(sums.reshape(categories, *shape, factors.shape[1], 2), -2, 1)
-    # The variation axis has an overflow bin: leave it empty.
-    view = target.view(flow=True)[:categories, first : first + factors.shape[1]]
-    view["value"] += sums[..., 0]
-    view["variance"] += sums[..., 1]
+
+    def __init__(
+        self, histogram: str, variations: Sequence[str], categories: Sequence[str]
+    ) -> None:
+        self._name = histogram
+        self._variations = tuple(variations)
+        self._categories = tuple(categories)
+        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]] = []
+
+    def add(
+        self, columns: Columns, entries: Entries, blocks: Mapping[int, tuple[Block | None, str]]
+    ) -> None:
+        """Fill entries into variations.
+
+        Parameters
+        ----------
+        columns : Columns
+            n events, for the axes.
+        entries : Entries
+            m entries of these events.
+        blocks : mapping of int to (Block, str)
+            Position on the variation axis to the factors of the n events for the variations from
+            there on (None: one variation, all factors 1), and the weight that they replace (empty:
+            none, they multiply).
+        """
+        histogram = HISTOGRAMS[self._name]
+        # Only bins of events that are in an entry: those of others may not even be known.
+        used, row = np.unique(entries.row, return_inverse=True)
+        bins = histogram.bins(columns[used])[row]
+        index, position = np.unique(entries.category * histogram.size + bins, return_inverse=True)
+        width = sum(_width(block) for block, _ in blocks.values())
+        sums = np.zeros((2, len(index), width))
+        place = 0
+        columns_of = np.empty(width, dtype=np.int64)
+        for first, (block, replaces) in blocks.items():
+            stop = place + _width(block)
+            weight = entries.without[replaces] if replaces else entries.weight
+            _sum(sums, place, position, weight, entries.row, block)
+            columns_of[place:stop] = np.arange(first, first + stop - place)
+            place = stop
+        self._parts.append((index, columns_of, sums))
+
+    def result(self) -> Filled:
+        """What has been filled so far."""
+        parts = self._parts
+        nothing = np.empty(0, dtype=np.int64)
+        index = np.unique(np.concatenate([nothing, *(part[0] for part in parts)]))
+        sums = np.zeros((2, len(index), len(self._variations)))
+        for found, variations, values in parts:
+            # Within a part every bin is there once.
+            sums[:, np.searchsorted(index, found)[:, None], variations] += values
+        return Filled(self._name, self._variations, self._categories, index, sums)
+
+
+def _width(block: Block | None) -> int:
+    """Number of variations of a block."""
+    if block is None:
+        return 1
+    return (block.factors if isinstance(block, TruthCells) else block).shape[1]
+
+
+def _sum(
+    sums: Floats,
+    first: int,
+    position: NDArray[np.int64],
+    weight: Floats,
+    row: NDArray[np.int64],
+    block: Block | None,
+) -> None:
+    """Add weights and their squares to columns ``first, ...`` of sums, shape (2, bins, k)."""
+    size = sums.shape[1]
+    if block is None:
+        for target, w in zip(sums, (weight, weight**2), strict=True):
+            target[:, first] += np.bincount(position, w, size)
+    elif isinstance(block, TruthCells):
+        cells, k = block.factors.shape
+        joint = position * cells + block.cell[row]
+        powers = ((weight, block.factors), (weight**2, block.factors**2))
+        for target, (w, f) in zip(sums, powers, strict=True):
+            counts = np.bincount(joint, w, size * cells).reshape(-1, cells)
+            target[:, first : first + k] += counts @ f
+    else:
+        _accumulate(position, weight, row, np.ascontiguousarray(block), sums, first)
 
 
 @numba.njit(cache=True, nogil=True)
 def _accumulate(
-    bins: NDArray[np.int64],
-    weight: NDArray[np.float64],
+    position: NDArray[np.int64],
+    weight: Floats,
     row: NDArray[np.int64],
-    factors: NDArray[np.float64],
-    sums: NDArray[np.float64],
+    factors: NDArray[np.floating],
+    sums: Floats,
+    first: int,
 ) -> None:
-    for i in range(bins.size):
-        target = sums[bins[i]]
+    for i in range(position.size):
+        w = weight[i]
         factor = factors[row[i]]
+        value = sums[0, position[i]]
+        square = sums[1, position[i]]
         for v in range(factor.size):
-            w = weight[i] * factor[v]
-            target[v, 0] += w
-            target[v, 1] += w * w
+            x = w * factor[v]
+            value[first + v] += x
+            square[first + v] += x * x

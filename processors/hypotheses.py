@@ -50,8 +50,13 @@ BASIS = {
 }
 """Name of a power of a property to the unit of its coefficient."""
 
-TEMPLATES = tuple(f"{name}_{flavour}" for name in BASIS for flavour in FLAVOURS.values())
-"""Labels of all templates, such as ``magnetic_numu``."""
+TEMPLATE_FLAVOURS = {
+    f"{name}_{flavour}": code for name in BASIS for code, flavour in FLAVOURS.items()
+}
+"""Labels of all templates, such as ``magnetic_numu``, and the absolute PDG code of each."""
+
+TEMPLATES = tuple(TEMPLATE_FLAVOURS)
+"""Labels of all templates, in the order of a histogram's category axis."""
 
 
 def ratios(truth: Truth) -> dict[str, Floats]:

@@ -11,15 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.coffea_api import ProcessorABC
-from fileset.events import canonical
 
 from .categories import AXIS, SIGNAL, categorise
-from .columns import add_columns
-from .fill import HISTOGRAMS, Entries, empty, fill, in_order
+from .columns import Columns, read_columns
+from .fill import HISTOGRAMS, LABELS, Block, Entries, Filled, Filling, in_order
+from .hypotheses import TEMPLATE_FLAVOURS
 from .kernels import RADIATIVE_SCHEMES
+from .registry import (
+    CATEGORY,
+    NOMINAL,
+    Variation,
+    available,
+    factors,
+    find_variations,
+    read_files,
+    shifts,
+)
 from .reweight import nominal_weights, radiative_weight, template_weights
 from .selections import find_selection, select
-from .variations import NOMINAL, Variation, factors, find_variations
 
 Masks = dict[str, NDArray[np.bool_]]
 
@@ -32,7 +41,8 @@ class NuoneProcessor(ProcessorABC):
     selection : str
         Name in :data:`processors.selections.SELECTIONS`; ``"a+b"`` applies both.
     variations : str, optional
-        Comma-separated names; all registered ones by default, ``"none"`` for the nominal alone.
+        Comma-separated names and files of your own (``my_systematics.py``); those made by default
+        if there are no names, ``"none"`` for the nominal alone.
     radiative : str
         Radiative scheme applied to the SM signal; ``"none"`` leaves the generator as it is.
 
@@ -49,14 +59,14 @@ class NuoneProcessor(ProcessorABC):
         radiative: str = "none",
     ) -> None:
         find_selection(selection)
-        find_variations(variations)
         if radiative not in RADIATIVE_SCHEMES:
             raise ValueError(
                 f"no radiative scheme {radiative!r}; known: {', '.join(RADIATIVE_SCHEMES)}"
             )
         self.selection = selection
-        self.variations = variations
+        self.variations, self.files = read_files(variations)
         self.radiative = radiative
+        self.find()
 
     def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
         """Turn one chunk into histograms.
@@ -73,108 +83,106 @@ class NuoneProcessor(ProcessorABC):
             :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key, and
             how many negative weights were clipped.
         """
-        events = canonical(events)
-        nominal = add_columns(events)
-        passed = select(nominal, find_selection(self.selection))
-        clipped: Counter[str] = Counter()
-        entries = self.entries(nominal, anywhere(passed), clipped)
-        output = cut_flow(entries, passed)
-        output |= self.histograms(events, entries, passed, clipped)
-        metadata = events.metadata
-        key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
-        return {metadata["dataset"]: output | {"ledger": [key], "clipped": dict(clipped)}}
+        return finished(self.filled(events))
 
     def postprocess(self, accumulator: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Put the categories of the sum in order, whatever the order of the chunks."""
-        return {
-            dataset: result | {name: in_order(result[name]) for name in HISTOGRAMS}
-            for dataset, result in accumulator.items()
-        }
+        """Make histograms of what was filled, their categories in order."""
+        return finished(accumulator)
 
-    def entries(
-        self,
-        events: ak.Array,
-        keep: NDArray[np.bool_],
-        clipped: Counter[str] | None = None,
-    ) -> Entries:
-        """Weigh events; a signal event enters as SM and, if it is to be kept, in the templates."""
-        category = categorise(events)
-        weight = nominal_weights(events, clipped)
-        rows = np.arange(len(events))
-        signal = category == AXIS.index(SIGNAL)
-        if not signal.any():
-            return Entries(events, rows, category, weight)
-        kept = rows[signal & keep]
-        # Of all signal events: the bins must not depend on the selection, which a shift changes.
-        flavours = sorted({abs(int(pdg)) for pdg in np.unique(events.nu_pdg[signal])})
-        templates = template_weights(events[kept], flavours)
-        row, label, weights = [rows], [category], [weight]
-        for position, (index, ratio) in enumerate(templates.values(), start=len(AXIS)):
-            row.append(kept[index])
-            label.append(np.full(len(index), position))
-            weights.append(weight[kept[index]] * ratio)
-        # The radiative correction is that of the SM alone: after the templates.
-        weight[signal] *= radiative_weight(events[signal], self.radiative)
-        return Entries(
-            events,
-            np.concatenate(row),
-            np.concatenate(label),
-            np.concatenate(weights),
-            (*AXIS, *templates),
-        )
+    def filled(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+        """As :meth:`process`, with only the filled bins of each histogram: what runs add up."""
+        columns = read_columns(events)
+        columns = columns.replaced({CATEGORY: categorise(columns)})
+        clipped: Counter[str] = Counter()
+        passes = self.passes(columns)
+        weight = nominal_weights(columns, clipped)
+        if self.radiative != "none":
+            signal = columns.category == AXIS.index(SIGNAL)
+            weight[signal] *= radiative_weight(columns[signal], self.radiative)
+        output: dict[str, Any] = dict(cut_flow(columns.category, weight, passes[NOMINAL][1]))
+        output |= self.histograms(columns, passes, clipped)
+        metadata = events.metadata
+        key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
+        output |= {"ledger": [key], "clipped": dict(clipped)}
+        return {metadata["dataset"]: output}
+
+    def find(self) -> list[Variation]:
+        """Variations of this run, whatever the process that it is in."""
+        return find_variations(self.variations, self.files)
+
+    def passes(self, columns: Columns) -> dict[str, tuple[Columns, Masks]]:
+        """Decide the cuts for the nominal columns and for those of every shift."""
+        shifted = {NOMINAL: columns}
+        for variation in available(self.find(), columns):
+            if variation.shift:
+                shifted |= shifts(columns, variation)
+        selection = find_selection(self.selection)
+        return {label: (moved, select(moved, selection)) for label, moved in shifted.items()}
 
     def histograms(
-        self,
-        events: ak.Array,
-        entries: Entries,
-        passed: Masks,
-        clipped: Counter[str],
-    ) -> dict[str, hist.Hist]:
+        self, columns: Columns, passes: dict[str, tuple[Columns, Masks]], clipped: Counter[str]
+    ) -> dict[str, Filled]:
         """Fill every histogram for the nominal and every variation that the events can have."""
-        metadata = events.metadata
-        variations = self.available(entries.events)
-        labels = [NOMINAL, *(lb for v in variations for lb in v.labels(metadata))]
-        filled = {name: empty(h, labels, entries.labels) for name, h in HISTOGRAMS.items()}
+        variations = available(self.find(), columns)
+        labels = [NOMINAL, *(lb for v in variations for lb in v.labels(columns.metadata))]
         weights = [v for v in variations if not v.shift]
-        # Once, although the same events may be in several histograms.
-        counted = {next(iter(HISTOGRAMS)): clipped}
-        for name, target in filled.items():
-            kept = entries.subset(shown(passed, name))
-            table = [np.ones((len(kept.events), 1))]
-            table += [factors(kept.events, v, counted.get(name)) for v in weights]
-            fill(target, kept, np.hstack(table), 0)
-        for variation in (v for v in variations if v.shift):
-            for label, columns in zip(
-                variation.labels(metadata), variation.function(entries.events), strict=True
-            ):
-                self._fill_shifted(filled, events, columns, labels.index(label))
-        return filled
+        templates = self.templates(columns)
+        fillings = {name: Filling(name, labels, (*AXIS, *templates)) for name in HISTOGRAMS}
+        for label, (moved, passed) in passes.items():
+            kept = np.flatnonzero(anywhere(passed))
+            shown_events = moved[kept]
+            entries = self.entries(shown_events, templates, [v.replaces for v in weights])
+            blocks: dict[int, tuple[Block | None, str]] = {labels.index(label): (None, "")}
+            if label == NOMINAL:
+                first = 1
+                for variation in weights:
+                    block = factors(shown_events, variation, clipped)
+                    blocks[first] = block, variation.replaces
+                    first += len(variation.labels(columns.metadata))
+            for name, filling in fillings.items():
+                filling.add(shown_events, entries.subset(shown(passed, name)[kept]), blocks)
+        return {name: filling.result() for name, filling in fillings.items()}
 
-    def available(self, events: ak.Array) -> list[Variation]:
-        """Variations whose columns the events have, weights before shifts; none for data."""
-        if not events.metadata["is_mc"]:
+    def templates(self, columns: Columns) -> list[str]:
+        """Signal templates of the flavours in a chunk, selected or not."""
+        signal = columns.category == AXIS.index(SIGNAL)
+        if not columns.metadata["is_mc"] or not signal.any():
             return []
-        fields = set(events.fields)
-        found = [v for v in find_variations(self.variations) if fields.issuperset(v.uses)]
-        # No label: a table that the files of this dataset do not have, such as universes.
-        found = [v for v in found if v.labels(events.metadata)]
-        return sorted(found, key=lambda v: v.shift)
+        flavours = {abs(int(pdg)) for pdg in np.unique(columns.nu_pdg[signal])}
+        return [label for label, flavour in TEMPLATE_FLAVOURS.items() if flavour in flavours]
 
-    def _fill_shifted(
-        self,
-        filled: dict[str, hist.Hist],
-        events: ak.Array,
-        columns: dict[str, ak.Array],
-        position: int,
-    ) -> None:
-        for name, values in columns.items():
-            events = ak.with_field(events, values, name)
-        shifted = add_columns(events)
-        passed = select(shifted, find_selection(self.selection))
-        entries = self.entries(shifted, anywhere(passed))
-        for name, target in filled.items():
-            kept = entries.subset(shown(passed, name))
-            fill(target, kept, np.ones((len(kept.events), 1)), position)
+    def entries(self, events: Columns, templates: list[str], replaced: list[str]) -> Entries:
+        """Weigh events; a signal event enters as SM and in every template of its flavour."""
+        category = categorise(events)
+        signal = np.flatnonzero(category == AXIS.index(SIGNAL))
+        ratio = np.ones(len(events))
+        # The radiative correction is that of the SM alone.
+        ratio[signal] = radiative_weight(events[signal], self.radiative)
+        rows, labels, ratios = [np.arange(len(events))], [category], [ratio]
+        if templates and len(signal):
+            for label, (index, weights) in template_weights(events[signal], templates).items():
+                rows.append(signal[index])
+                labels.append(np.full(len(index), LABELS.index(label)))
+                ratios.append(weights)
+        row, relative = np.concatenate(rows), np.concatenate(ratios)
+        without = {
+            name: nominal_weights(events, without=name)[row] * relative
+            for name in {*replaced} - {""}
+        }
+        weight = nominal_weights(events)[row] * relative
+        return Entries(row, np.concatenate(labels), weight, without)
+
+
+def finished(output: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Results with ordinary histograms, their categories in order."""
+    return {dataset: {n: _finished(v) for n, v in r.items()} for dataset, r in output.items()}
+
+
+def _finished(value: Any) -> Any:
+    if isinstance(value, Filled):
+        return value.to_hist()
+    spectrum = isinstance(value, hist.Hist) and value.axes[1].name == "variation"
+    return in_order(value) if spectrum else value
 
 
 def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_]:
@@ -195,14 +203,17 @@ def anywhere(passed: Masks) -> NDArray[np.bool_]:
     return functools.reduce(operator.or_, (shown(passed, name) for name in HISTOGRAMS))
 
 
-def cut_flow(entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
+def cut_flow(
+    category: NDArray[np.int64], weight: NDArray[np.float64], passed: Masks
+) -> dict[str, hist.Hist]:
     """Yields after each cut, in order, and with each cut left out.
 
     Parameters
     ----------
-    entries : Entries
-        All events of a chunk.
-    passed : dict of str to ndarray of bool
+    category : ndarray of int, shape (n,)
+        Position in :data:`processors.categories.AXIS` of all events of a chunk.
+    weight : ndarray, shape (n,)
+    passed : dict of str to ndarray of bool, shape (n,)
         One mask per cut.
 
     Returns
@@ -211,33 +222,50 @@ def cut_flow(entries: Entries, passed: Masks) -> dict[str, hist.Hist]:
         Axes category and cut: ``cutflow`` (weighted, cumulative, ``all`` first),
         ``cutflow_events`` (raw counts) and ``nminusone`` (weighted, all cuts but this one).
     """
-    cumulative = {"all": np.ones(len(entries.events), dtype=bool)}
-    for name, mask in passed.items():
-        cumulative[name] = cumulative[list(cumulative)[-1]] & mask
-    left_out = {name: everything(passed, (name,)) for name in passed}
+    cuts = len(passed)
+    survived = np.zeros(len(category), dtype=np.int64)
+    failed = np.zeros(len(category), dtype=np.int64)
+    last = np.zeros(len(category), dtype=np.int64)
+    for position, mask in enumerate(passed.values()):
+        survived += mask & (survived == position)
+        failed += ~mask
+        last[~mask] = position
+    # An event counts after every cut up to the first that it fails, and without the cut that is
+    # the only one it fails; without any cut it is in all of them.
+    reached = category * (cuts + 1) + survived
+    alone = category * (cuts + 1) + np.where(failed == 0, cuts, last)
+    once = failed <= 1
+    shape = (len(AXIS), cuts + 1)
+
+    def sums(cell: NDArray[np.int64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(cell, of, shape[0] * shape[1])).reshape(shape)
+
+    def cumulative(of: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.cumsum(sums(reached, of)[:, ::-1], axis=1)[:, ::-1])
+
+    def left_out(of: NDArray[np.float64]) -> NDArray[np.float64]:
+        found = sums(alone[once], of[once])
+        return found[:, :-1] + found[:, -1:]
+
+    ones = np.ones(len(category))
+    names = ["all", *passed]
     return {
-        "cutflow": _yields(entries, cumulative, hist.storage.Weight()),
-        "cutflow_events": _yields(entries, cumulative, hist.storage.Int64()),
-        "nminusone": _yields(entries, left_out, hist.storage.Weight()),
+        "cutflow": _yields(names, cumulative(weight), cumulative(weight**2)),
+        "cutflow_events": _yields(names, cumulative(ones)),
+        "nminusone": _yields(list(passed), left_out(weight), left_out(weight**2)),
     }
 
 
-def _yields(entries: Entries, masks: Masks, storage: hist.storage.Storage) -> hist.Hist:
+def _yields(
+    names: list[str], values: NDArray[np.float64], squares: NDArray[np.float64] | None = None
+) -> hist.Hist:
     result = hist.Hist(
         hist.axis.StrCategory(AXIS, name="category"),
-        hist.axis.StrCategory(list(masks), name="cut"),
-        storage=storage,
+        hist.axis.StrCategory(names, name="cut"),
+        storage=hist.storage.Int64() if squares is None else hist.storage.Weight(),
     )
-    weighted = isinstance(storage, hist.storage.Weight)
-    for position, mask in enumerate(masks.values()):
-        # Templates are no yields of their own.
-        keep = mask[entries.row] & (entries.category < len(AXIS))
-        weight = entries.weight[keep] if weighted else np.ones(np.count_nonzero(keep))
-        sums = np.bincount(entries.category[keep], weight, len(AXIS))
-        view = result.view()[:, position]
-        if weighted:
-            view["value"] = sums
-            view["variance"] = np.bincount(entries.category[keep], weight**2, len(AXIS))
-        else:
-            view[...] = sums.astype(np.int64)
+    if squares is None:
+        result.view()[...] = values.astype(np.int64)
+    else:
+        result.view()["value"], result.view()["variance"] = values, squares
     return result

@@ -7,30 +7,42 @@ the limit.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import describe
+from fileset.columns import place
 from fileset.errors import InputError
 
 from . import kernels
-from .hypotheses import FLAVOURS, Truth, ratios
+from .columns import Columns, as_columns
+from .hypotheses import TEMPLATE_FLAVOURS, Truth, ratios
+
+Events: TypeAlias = "ak.Array | Columns"
+Floats = NDArray[np.float64]
 
 # Relative precision of truth energies in files: float32, and differences of such.
 _TRUTH_PRECISION = 1e-4
 
 
-def nominal_weights(events: ak.Array, clipped: Counter[str] | None = None) -> NDArray[np.float64]:
+WEIGHTS = ("generator_weight", "flux_weight")
+"""Columns that the nominal weight is the product of, where events have them."""
+
+
+def nominal_weights(
+    events: Events, clipped: Counter[str] | None = None, *, without: str = ""
+) -> Floats:
     """Weight of each event before any hypothesis.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
+    events : coffea NanoEvents or Columns, length n
     clipped : Counter, optional
         See :func:`acceptable`.
+    without : str
+        Member of :data:`WEIGHTS` to leave out, for a variation that takes its place.
 
     Returns
     -------
@@ -43,49 +55,58 @@ def nominal_weights(events: ak.Array, clipped: Counter[str] | None = None) -> ND
     InputError
         If a weight is not finite, or negative and that is not allowed.
     """
-    weights = np.full(len(events), events.metadata.get("event_weight", 1.0))
+    events = as_columns(events)
     if not events.metadata["is_mc"]:
         return np.ones(len(events))
-    for name in ("generator_weight", "flux_weight"):
-        if name in events.fields:
-            weights = weights * acceptable(events, name, ak.to_numpy(events[name]), clipped)
+    weights = np.full(len(events), events.metadata.get("event_weight", 1.0))
+    for name in WEIGHTS:
+        if name in events.fields and name != without:
+            weights = weights * acceptable(events, name, events[name], clipped)
     return weights
 
 
 def template_weights(
-    events: ak.Array, flavours: Sequence[int]
-) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    events: Events, templates: Sequence[str]
+) -> dict[str, tuple[NDArray[np.int64], Floats]]:
     """Weights of nu-e events in the signal templates, relative to their nominal weight.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
+    events : coffea NanoEvents or Columns, length n
         nu-e elastic scattering with truth.
-    flavours : sequence of int
-        Absolute PDG codes to make templates of.
+    templates : sequence of str
+        Labels of :data:`processors.hypotheses.TEMPLATES`.
 
     Returns
     -------
     dict of str to (ndarray of int, ndarray), shapes (k,)
-        Label of :data:`processors.hypotheses.TEMPLATES` to the positions of the events of its
-        flavour and their ratios.
+        Label to the positions of the events of its flavour and their ratios.
+
+    Raises
+    ------
+    InputError
+        If the truth of an event is missing or cannot be.
     """
     truth = _truth(events)
-    weights = {}
-    for name, ratio in ratios(truth).items():
+    found = ratios(truth)
+    for name, ratio in found.items():
         check_finite(events, f"{name} template", ratio)
-        for code in flavours:
-            index = np.flatnonzero(np.abs(truth.pdg) == code)
-            weights[f"{name}_{FLAVOURS[code]}"] = index, ratio[index]
+    flavours = {
+        code: np.flatnonzero(np.abs(truth.pdg) == code) for code in {*TEMPLATE_FLAVOURS.values()}
+    }
+    weights = {}
+    for label in templates:
+        index = flavours[TEMPLATE_FLAVOURS[label]]
+        weights[label] = index, found[label.rpartition("_")[0]][index]
     return weights
 
 
-def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
+def radiative_weight(events: Events, scheme: str) -> Floats:
     """Radiative correction of the SM cross-section of each nu-e event.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
+    events : coffea NanoEvents or Columns, length n
     scheme : str
         See :func:`processors.kernels.radiative_ratio`; ``"none"`` for a generator at tree level
         left as it is.
@@ -103,7 +124,7 @@ def radiative_weight(events: ak.Array, scheme: str) -> NDArray[np.float64]:
 
 
 def acceptable(
-    events: ak.Array, name: str, values: NDArray[Any], clipped: Counter[str] | None = None
+    events: Events, name: str, values: NDArray[Any], clipped: Counter[str] | None = None
 ) -> NDArray[Any]:
     """Weights or factors as the dataset wants them: finite, and negative only if it says so.
 
@@ -133,15 +154,15 @@ def acceptable(
         return values
     if policy == "refuse":
         raise InputError(
-            f"{describe(events)}: {name!r} is negative in {negative} of {values.size} values; mend "
-            'the file, or set negative_weights = "clip" or "keep" in the dataset'
+            f"{place(events.metadata)}: {name!r} is negative in {negative} of {values.size} values; "
+            'mend the file, or set negative_weights = "clip" or "keep" in the dataset'
         )
     if clipped is not None:
         clipped[name] += negative
     return np.maximum(values, 0.0)
 
 
-def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> None:
+def check_finite(events: Events, name: str, values: NDArray[np.floating]) -> None:
     """Refuse a weight that is NaN or infinite: it would poison a histogram without a word.
 
     Raises
@@ -152,21 +173,23 @@ def check_finite(events: ak.Array, name: str, values: NDArray[np.floating]) -> N
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         raise InputError(
-            f"{describe(events)}: {name!r} is not finite in {bad} of {values.size} values; mend "
-            "the file or leave it out of the dataset"
+            f"{place(events.metadata)}: {name!r} is not finite in {bad} of {values.size} values; "
+            "mend the file or leave it out of the dataset"
         )
 
 
-def _truth(events: ak.Array) -> Truth:
+def _truth(events: Events) -> Truth:
     """Truth of nu-e events, inside phase space."""
+    events = as_columns(events)
     names = ("true_recoil_energy", "true_neutrino_energy", "nu_pdg")
-    recoil, neutrino, pdg = (ak.to_numpy(events[name]) for name in names)
+    recoil, neutrino, pdg = (events[name] for name in names)
     limit = kernels.max_recoil_energy(neutrino)
     beyond = int(np.count_nonzero(recoil > limit * (1.0 + _TRUTH_PRECISION)))
     if beyond:
         raise InputError(
-            f"{describe(events)}: the true recoil energy is above the kinematic limit in {beyond} "
-            f"of {len(events)} nu-e events; check the signal code and the truth of the file"
+            f"{place(events.metadata)}: the true recoil energy is above the kinematic limit in "
+            f"{beyond} of {len(events)} nu-e events; check the signal code and the truth of the "
+            "file"
         )
     # Truth stored as float32 may exceed the limit by a rounding step and would get weight 0.
     return Truth(np.minimum(recoil, limit), neutrino, pdg, events.metadata["sin2_theta_w"])

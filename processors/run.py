@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fileset.coffea_api import ProcessorABC, accumulate
 from fileset.errors import InputError
 from fileset.exposure import Ledger, settle
-from fileset.opening import is_reading
+from fileset.opening import damage, is_reading, origin, reason
 from fileset.plan import Chunk
 from fileset.remote import is_transient
 
@@ -58,11 +58,14 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
     """Open and process one chunk; runs on the worker, where errors can still be told apart."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return Outcome(output=processor.process(chunk.open()))
+            return Outcome(output=_process(processor)(chunk.open()))
         except InputError as error:
             # A server that does not answer has been asked often enough already.
             if is_transient(error):
                 return Outcome(unreadable=str(error))
+            # What asks for values that cannot be read may blame their kind.
+            if is_reading(origin(error)):
+                return Outcome(unreadable=damage(origin(error)))
             return Outcome(refused=str(error))
         # Any other failure, in a library or in a user's function, costs this chunk and is
         # reported; the run goes on and then says what is missing.
@@ -71,13 +74,26 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
             if is_transient(error) and attempt < ATTEMPTS:
                 time.sleep(0.5 * 2**attempt)
                 continue
-            reason = f"{type(error).__name__}: {error}"
             if is_transient(error):
-                return Outcome(unreadable=f"{reason} ({ATTEMPTS} attempts)")
+                return Outcome(unreadable=f"{reason(error)} ({ATTEMPTS} attempts)")
             if is_reading(error):
-                return Outcome(unreadable=f"the file is damaged ({reason}); copy it again")
-            return Outcome(lost=reason)
+                return Outcome(unreadable=damage(error))
+            return Outcome(lost=reason(error))
     raise AssertionError("unreachable")
+
+
+def _process(processor: ProcessorABC) -> Callable[[Any], dict[str, Any]]:
+    """How a processor turns events into what is added up.
+
+    One that also has ``filled`` gives there what is smaller to send and to add than histograms; a
+    class derived from it that has a ``process`` of its own means that one.
+    """
+    for found in type(processor).__mro__:
+        if "filled" in vars(found):
+            return processor.filled  # type: ignore[no-any-return, attr-defined]
+        if "process" in vars(found):
+            break
+    return processor.process  # type: ignore[no-any-return]
 
 
 def run(
@@ -113,7 +129,7 @@ def run(
     Raises
     ------
     InputError
-        If a chunk was refused because its input is wrong.
+        If a chunk was refused because its input is wrong, or all files of a dataset were skipped.
     RuntimeError
         If the sum is inconsistent, which no input should be able to cause.
     """
@@ -136,9 +152,18 @@ def run(
         outputs = [o.output for o in chunks.values() if o.output is not None]
         if outputs:
             total = accumulate([accumulate(outputs)], total)
+    _check_left(plan, lost, skipped)
     total = processor.postprocess(total or {})
     summed = ((name, *key) for name, result in total.items() for key in result["ledger"])
     return total, settle(plan, summed, lost, skipped)
+
+
+def _check_left(plan: Sequence[Chunk], lost: dict[int, str], skipped: set[int]) -> None:
+    """Refuse a sum without a dataset that was planned: it would pass for an empty one."""
+    left = {chunk.dataset for position, chunk in enumerate(plan) if position not in skipped}
+    for position in sorted(skipped):
+        if (name := plan[position].dataset) not in left:
+            raise InputError(f"dataset {name!r}: no file can be used; the first: {lost[position]}")
 
 
 def _in_order(

@@ -13,10 +13,10 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import describe
+from fileset.columns import place
 from fileset.errors import InputError, closest
 
-from .columns import DERIVED, Values
+from .columns import Columns, MissingColumnError, as_columns
 
 Predicate = Callable[[Any], Any]
 """Events, or their columns as numpy arrays, to one truth value per event."""
@@ -96,13 +96,15 @@ def find_selection(name: str) -> Selection:
     return cuts
 
 
-def select(events: ak.Array, selection: Mapping[str, Predicate]) -> dict[str, NDArray[np.bool_]]:
+def select(
+    events: ak.Array | Columns, selection: Mapping[str, Predicate]
+) -> dict[str, NDArray[np.bool_]]:
     """Decide every cut for every event.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
-        With canonical and derived columns.
+    events : coffea NanoEvents or Columns, length n
+        With canonical columns.
     selection : mapping of str to predicate
 
     Returns
@@ -116,24 +118,14 @@ def select(events: ak.Array, selection: Mapping[str, Predicate]) -> dict[str, ND
         If a cut needs a column that the format of the events does not provide.
     """
     masks = {}
-    values = Values(events)
+    columns = as_columns(events)
     for name, predicate in selection.items():
         try:
-            masks[name] = np.asarray(ak.to_numpy(predicate(values)), dtype=bool)
-        except (AttributeError, ak.errors.FieldNotFoundError) as error:
-            missing = _missing_column(error, events)
+            masks[name] = np.asarray(ak.to_numpy(predicate(columns)), dtype=bool)
+        except MissingColumnError as error:
             raise InputError(
-                f"{describe(events)}: cut {name!r} needs the column {missing!r}, which format "
-                f"{events.metadata['format']!r} does not provide; choose another selection "
+                f"{place(columns.metadata)}: cut {name!r} needs the column {error.column!r}, which "
+                f"format {columns.metadata['format']!r} does not provide; choose another selection "
                 f"({', '.join(SELECTIONS)})"
             ) from error
     return masks
-
-
-def _missing_column(error: Exception, events: ak.Array) -> str:
-    """Canonical column at the root of a failed look-up."""
-    text = str(error)
-    name = next((word for word in text.replace("'", '"').split('"')[1::2]), text)
-    while name in DERIVED and (lacking := set(DERIVED[name][1]) - set(events.fields)):
-        name = min(lacking)
-    return name

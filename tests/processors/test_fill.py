@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from processors import fill
 from processors.categories import AXIS
-from processors.fill import HISTOGRAMS, Entries, Histogram, empty, fill
+from processors.columns import as_columns
+from processors.fill import HISTOGRAMS, LABELS, Entries, Filling, Histogram, TruthCells, empty
 
-LABELS = ["nominal", "aUp", "aDown"]
+VARIATIONS = ["nominal", "aUp", "aDown", "u_000", "u_001", "s"]
 SPECIAL = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, -1e300, 1e300])
 VALUES = st.one_of(st.floats(-2.0, 2.0), SPECIAL)
 FACTORS = st.floats(-3.0, 3.0)
@@ -38,26 +40,44 @@ def fills(draw):
     columns = {name: draw(hnp.arrays(float, n, elements=VALUES)) for name in names}
     m = draw(st.integers(0, 20)) if n else 0
     row = draw(hnp.arrays(np.int64, m, elements=st.integers(0, max(n - 1, 0))))
-    category = draw(hnp.arrays(np.int64, m, elements=st.integers(0, len(AXIS) - 1)))
-    weight = draw(hnp.arrays(float, m, elements=FACTORS))
-    factors = draw(hnp.arrays(float, (n, 2), elements=FACTORS))
-    return axes, columns, row, category, weight, factors
+    category = draw(hnp.arrays(np.int64, m, elements=st.integers(0, len(LABELS) - 1)))
+    weight, other = (draw(hnp.arrays(float, m, elements=FACTORS)) for _ in range(2))
+    pair = draw(hnp.arrays(float, (n, 2), elements=FACTORS))
+    cell = draw(hnp.arrays(np.int64, n, elements=st.integers(0, 2)))
+    by_cell = draw(hnp.arrays(float, (3, 2), elements=FACTORS))
+    return axes, columns, Entries(row, category, weight, {"w": other}), pair, cell, by_cell
 
 
-@given(made=fills(), first=st.integers(0, 1))
-@settings(max_examples=60, deadline=None)
-def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, made, first):
-    axes, columns, row, category, weight, factors = made
-    target = empty(Histogram(axes), LABELS)
-    events = make_events(columns)
-    fill(target, Entries(events, row, category, weight), factors, first)
-    expected = empty(Histogram(axes), LABELS)
-    for v in range(2):
+@pytest.fixture(scope="module")
+def patched():
+    """Function that fills a histogram of given axes."""
+
+    def filled(axes, columns, entries, blocks):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
+            filling = Filling("made", VARIATIONS, LABELS)
+            filling.add(columns, entries, blocks)
+            return filling.result().to_hist()
+
+    return filled
+
+
+@given(made=fills())
+@settings(max_examples=80, deadline=None)
+def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, patched, made):
+    axes, columns, entries, pair, cell, by_cell = made
+    events = as_columns(make_events(columns))
+    blocks = {0: (None, ""), 1: (pair, "w"), 3: (TruthCells(cell, by_cell), "")}
+    target = patched(axes, events, entries, blocks)
+    row, ones = entries.row, np.ones(len(entries.row))
+    factors = [ones, *pair[row].T, *by_cell[cell[row]].T]
+    expected = empty(Histogram(axes), VARIATIONS, LABELS)
+    for v, factor in enumerate(factors):
         expected.fill(
-            category=np.array(AXIS)[category],
-            variation=LABELS[first + v],
+            category=np.array(LABELS)[entries.category],
+            variation=VARIATIONS[v],
             **{name: values[row] for name, values in columns.items()},
-            weight=weight * factors[row, v],
+            weight=(entries.without["w"] if v in (1, 2) else entries.weight) * factor,
         )
     for part in ("value", "variance"):
         np.testing.assert_allclose(
@@ -65,28 +85,80 @@ def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, made, firs
         )
 
 
-def test_fills_add_up(make_events):
-    axes = (hist.axis.Regular(2, 0.0, 1.0, name="x"),)
-    target = empty(Histogram(axes), LABELS)
-    one = Entries(make_events({"x": [0.25]}), np.array([0]), np.array([3]), np.array([2.0]))
-    for _ in range(3):
-        fill(target, one, np.array([[1.0, 0.5, 4.0]]), 0)
-    assert target[3, :, 0].values().tolist() == [6.0, 3.0, 24.0]
-    assert target[3, :, 0].variances().tolist() == [12.0, 3.0, 192.0]
+@given(made=fills(), cut=st.integers(0, 12))
+@settings(max_examples=40, deadline=None)
+def test_parts_of_the_events_add_up_to_all_of_them(make_events, made, cut):
+    axes, columns, entries, pair, _, _ = made
+    events = as_columns(make_events(columns))
+    first = np.arange(len(events)) < cut
+    parts = [entries, entries.subset(first), entries.subset(~first)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
+        results = []
+        for part in parts:
+            filling = Filling("made", VARIATIONS, LABELS)
+            filling.add(events, part, {1: (pair, "")})
+            results.append(filling.result())
+        whole, total = results[0].to_hist(), (results[1] + results[2]).to_hist()
+    for part in ("value", "variance"):
+        np.testing.assert_allclose(
+            total.view(flow=True)[part], whole.view(flow=True)[part], rtol=1e-12, atol=1e-12
+        )
 
 
-def test_a_subset_keeps_every_entry_of_the_events_that_pass(make_events):
-    events = make_events({"x": [0.0, 1.0, 2.0, 3.0]})
+def test_only_bins_with_events_are_kept(make_events):
+    events = as_columns(make_events({"etheta2": [0.0101, 0.0102, 0.03]}))
+    entries = Entries(np.array([0, 1, 2]), np.array([0, 0, 3]), np.array([1.0, 2.0, 4.0]))
+    filling = Filling("etheta2", ["nominal"], AXIS)
+    filling.add(events, entries, {0: (None, "")})
+    filled = filling.result()
+    size = HISTOGRAMS["etheta2"].size
+    assert filled.index.tolist() == [11, 3 * size + 31]
+    assert filled.sums[:, :, 0].tolist() == [[3.0, 4.0], [5.0, 16.0]]
+
+
+def test_histograms_that_were_filled_differently_do_not_add():
+    one, other = (Filling("etheta2", labels, AXIS).result() for labels in (["a"], ["a", "b"]))
+    with pytest.raises(ValueError, match="cannot add etheta2 of 2 variations to etheta2 of 1"):
+        one + other
+
+
+def test_sum_has_the_categories_of_both_in_their_order():
+    parts = [
+        Filling("etheta2", ["nominal"], (*AXIS, label)).result()
+        for label in ("magnetic_numu", "magnetic_nue")
+    ]
+    assert (parts[0] + parts[1]).categories == (*AXIS, "magnetic_nue", "magnetic_numu")
+    assert list((parts[0] + parts[1]).to_hist().axes[0]) == [*AXIS, "magnetic_nue", "magnetic_numu"]
+
+
+def test_nothing_at_all_is_an_empty_histogram():
+    empty_one = Filling("spectrum", ["nominal"], AXIS).result().to_hist()
+    assert empty_one.sum(flow=True).value == 0.0
+    assert empty_one.axes == empty(HISTOGRAMS["spectrum"], ["nominal"]).axes
+
+
+def test_factors_in_single_precision_are_summed_in_double(make_events):
+    n = 20_000
+    events = as_columns(make_events({"etheta2": np.full(n, 0.0101)}))
+    entries = Entries(np.arange(n), np.zeros(n, np.int64), np.full(n, 1.0))
+    factors = np.full((n, 1), 0.1, np.float32)
+    filling = Filling("etheta2", ["nominal"], AXIS)
+    filling.add(events, entries, {0: (factors, "")})
+    exact = n * float(np.float32(0.1))
+    assert filling.result().sums[0, 0, 0] == pytest.approx(exact, rel=1e-12, abs=0.0)
+
+
+def test_a_subset_keeps_every_entry_of_the_events_that_pass():
     row, category = np.array([0, 1, 2, 3, 2, 1]), np.array([0, 1, 2, 3, 4, 5])
-    entries = Entries(events, row, category, np.arange(6.0))
+    entries = Entries(row, category, np.arange(6.0), {"w": np.arange(6.0, 12.0)})
     kept = entries.subset(np.array([False, False, True, True]))
-    assert kept.events.x.tolist() == [2.0, 3.0]
-    assert kept.events.x[kept.row].tolist() == [2.0, 3.0, 2.0]
-    assert (kept.category.tolist(), kept.weight.tolist()) == ([2, 3, 4], [2.0, 3.0, 4.0])
+    assert (kept.row.tolist(), kept.category.tolist()) == ([2, 3, 2], [2, 3, 4])
+    assert (kept.weight.tolist(), kept.without["w"].tolist()) == ([2.0, 3.0, 4.0], [8.0, 9.0, 10.0])
 
 
 def test_empty_histogram_has_named_axes_and_weighted_storage():
-    target = empty(HISTOGRAMS["spectrum"], LABELS)
+    target = empty(HISTOGRAMS["spectrum"], VARIATIONS)
     assert target.axes.name == ("category", "variation", "recoil_energy", "ttheta2")
     assert target.storage_type is hist.storage.Weight
     assert target.sum(flow=True).value == 0.0

@@ -9,8 +9,9 @@ from fileset import InputError, load_fileset, open_chunk
 from fileset.simulate import simulate
 from fileset.survey import inspect_dataset
 from processors.categories import AXIS, SIGNAL, categorise
-from processors.columns import add_columns
-from processors.hypotheses import BASIS
+from processors.columns import add_columns, as_columns
+from processors.fill import LABELS
+from processors.hypotheses import BASIS, TEMPLATES
 from processors.nuone import NuoneProcessor
 from processors.reweight import nominal_weights, radiative_weight, template_weights
 
@@ -23,6 +24,8 @@ K_MAG = 2.49467202454263773342e-25  # pi alpha^2 / m_e^2 [cm^2]
 M_E = 0.51099895e-3  # [GeV]
 SIN2 = 0.231295
 
+MAGNETIC = ("magnetic_nue", "magnetic_numu")
+
 COUPLINGS = {
     12: (0.5 + SIN2, SIN2),
     -12: (SIN2, 0.5 + SIN2),
@@ -34,9 +37,9 @@ COUPLINGS = {
 def magnetic_ratio(events):
     """Weights of the magnetic templates of all flavours, back in the order of the events."""
     ratio = np.full(len(events), np.nan)
-    for label, (index, values) in template_weights(events, (12, 14)).items():
-        if label.startswith("magnetic_"):
-            ratio[index] = values
+    for label, (index, values) in template_weights(events, MAGNETIC).items():
+        assert label in MAGNETIC
+        ratio[index] = values
     return ratio
 
 
@@ -100,18 +103,25 @@ def test_magnetic_ratio_uses_the_mixing_angle_of_the_generator(make_events):
 
 
 def test_template_weights_are_never_applied_to_background(toy):
-    events = add_columns(open_chunk(load_fileset(toy), "nd"))
-    entries = NuoneProcessor().entries(events, np.ones(len(events), dtype=bool))
+    events = as_columns(add_columns(open_chunk(load_fileset(toy), "nd")))
+    entries = NuoneProcessor().entries(events, list(TEMPLATES), [])
     signal = np.flatnonzero(categorise(events) == AXIS.index(SIGNAL))
     template = entries.category >= len(AXIS)
     assert sorted(entries.row[template]) == sorted(signal.tolist() * len(BASIS))
     assert entries.row[~template].tolist() == list(range(len(events)))
     assert np.all(entries.weight[~template] == 1.0)
-    labels = np.array(entries.labels)[entries.category]
+    labels = np.array(LABELS)[entries.category]
     magnetic = np.char.startswith(labels, "magnetic_")
     order = np.argsort(entries.row[magnetic])
     expected = magnetic_ratio(events[signal])
     np.testing.assert_array_equal(entries.weight[magnetic][order], expected)
+
+
+def test_weight_that_is_replaced_is_left_out_of_the_nominal_one(make_events):
+    columns = {"generator_weight": [2.0, 3.0], "flux_weight": [0.0, 0.5]}
+    events = make_events(columns, event_weight=10.0)
+    assert nominal_weights(events).tolist() == [0.0, 15.0]
+    assert nominal_weights(events, without="flux_weight").tolist() == [20.0, 30.0]
 
 
 def test_signal_is_known_by_its_code_and_not_by_its_neighbours(make_events):

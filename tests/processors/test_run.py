@@ -326,9 +326,28 @@ def test_run_without_a_single_good_chunk_is_refused_with_the_reason(toy, monkeyp
     def broken(self, events):
         raise ValueError("no good")
 
-    monkeypatch.setattr(NuoneProcessor, "process", broken)
+    monkeypatch.setattr(NuoneProcessor, "filled", broken)
     with pytest.raises(InputError, match="no chunk could be processed; the first: ValueError: no"):
         process_fileset(load_fileset(toy), NuoneProcessor(), Execution())
+
+
+def test_a_derived_processor_with_a_process_of_its_own_is_what_runs(toy):
+    class Own(NuoneProcessor):
+        def process(self, events):
+            return {events.metadata["dataset"]: {"n": len(events), "ledger": [key_of(events)]}}
+
+        def postprocess(self, accumulator):
+            return accumulator
+
+    def key_of(events):
+        return tuple(events.metadata[k] for k in ("fileuuid", "entrystart", "entrystop"))
+
+    output, _ = run(make_plan(load_fileset(toy)), Own(), InProcess())
+    assert {name: result["n"] for name, result in output.items()} == {
+        "signal": 1500,
+        "nd": 3000,
+        "nd_data": 800,
+    }
 
 
 def test_provenance_says_what_the_result_was_made_with(toy):

@@ -1,16 +1,22 @@
+import inspect
+
 import awkward as ak
 import numpy as np
 import pytest
 
-from fileset import InputError, load_fileset, open_chunk
+from fileset import load_fileset, open_chunk
 from fileset.formats import FORMATS
-from processors import VARIATIONS, variation
-from processors.columns import add_columns, provided
-from processors.variations import Variation, factors, find_variations, rows, unavailable
+from fileset.formats.nova_caf import KNOBS
+from processors import VARIATIONS
+from processors.categories import CATEGORIES
+from processors.columns import as_columns, provided, read_columns
+from processors.fill import TruthCells
+from processors.registry import CATEGORY, factors, shifts, unavailable
+from processors.variations import REPLICAS
 
 WEIGHTS = [v for v in VARIATIONS.values() if not v.shift]
 SHIFTS = [v for v in VARIATIONS.values() if v.shift]
-METADATA = {"format": "nova_caf", "universes": 100}
+METADATA = {"format": "nova_caf", "universes": 100, "knobs": list(KNOBS), "is_mc": True}
 LENGTHS = [0, 1, 1000]
 
 
@@ -18,40 +24,53 @@ def named(variation):
     return variation.name
 
 
+def metadata_of(variation):
+    """Metadata of a format that has a variation."""
+    layout = next(name for name in FORMATS if set(variation.uses) <= provided(name) | {CATEGORY})
+    return METADATA | {"format": layout}
+
+
 @pytest.fixture(scope="module")
 def nova(toy):
-    return add_columns(open_chunk(load_fileset(toy), "nd"))
+    return read_columns(open_chunk(load_fileset(toy), "nd"))
 
 
 @pytest.fixture
 def only(nova, make_events):
-    """Function that gives n events with the columns that a variation declares and no others."""
+    """Function that gives n events with the columns that a variation needs and no others."""
 
     def make(variation, n):
-        columns = {name: ak.materialize(nova[:n][name]) for name in variation.uses}
-        return make_events(columns, **METADATA)
+        metadata = metadata_of(variation)
+        sigmas = np.array(FORMATS[metadata["format"]].knob_sigmas)
+        made = {"knob_shifts": np.tile(1.0 + 0.1 * sigmas, (n, len(KNOBS)))}
+        columns = {u: made[u] if u in made else nova[u][:n] for u in variation.uses}
+        return as_columns(make_events(columns, **metadata))
 
     return make
+
+
+def table_of(block, events):
+    """Factors by event, whatever a variation returns them as."""
+    return block.factors[block.cell] if isinstance(block, TruthCells) else block
 
 
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("variation", WEIGHTS, ids=named)
 def test_weights_have_one_finite_row_per_event_from_declared_columns_alone(only, variation, n):
-    table = factors(only(variation, n), variation)
-    assert table.shape == (n, len(variation.labels(METADATA)))
+    events = only(variation, n)
+    table = table_of(factors(events, variation), events)
+    assert table.shape == (n, len(variation.labels(events.metadata)))
     assert np.isfinite(table).all()
-    assert (table > 0).all()
+    assert (table >= 0).all()
 
 
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("variation", SHIFTS, ids=named)
-def test_shifts_replace_columns_up_and_down_from_declared_columns_alone(only, variation, n):
+def test_shifts_replace_columns_from_declared_columns_alone(only, variation, n):
     events = only(variation, n)
-    shifted = variation.function(events)
-    assert len(shifted) == len(variation.labels(METADATA)) == 2
-    for columns in shifted:
-        assert set(columns) <= set(events.fields)
-        assert {len(values) for values in columns.values()} == {n}
+    shifted = shifts(events, variation)
+    assert list(shifted) == variation.labels(events.metadata)
+    assert {len(columns) for columns in shifted.values()} == {n}
 
 
 @pytest.mark.parametrize("variation", SHIFTS, ids=named)
@@ -59,17 +78,17 @@ def test_shifts_move_every_value_up_and_down(nova, variation):
     up, down = variation.function(nova)
     assert up.keys() == down.keys()
     for name in up:
-        nominal = ak.to_numpy(nova[name])
-        known = nominal > 0
+        known = nova[name] > 0
         assert known.any()
-        assert (ak.to_numpy(up[name])[known] > nominal[known]).all()
-        assert (ak.to_numpy(down[name])[known] < nominal[known]).all()
+        assert (up[name][known] > nova[name][known]).all()
+        assert (down[name][known] < nova[name][known]).all()
 
 
 @pytest.mark.parametrize("variation", WEIGHTS, ids=named)
 def test_up_and_down_lie_on_opposite_sides_of_the_nominal(only, variation):
-    labels = variation.labels(METADATA)
-    table = dict(zip(labels, factors(only(variation, 1000), variation).T, strict=True))
+    events = only(variation, 1000)
+    labels = variation.labels(events.metadata)
+    table = dict(zip(labels, table_of(factors(events, variation), events).T, strict=True))
     for label in (name for name in labels if name.endswith("Up")):
         down = label.removesuffix("Up") + "Down"
         assert ((table[label] - 1.0) * (table[down] - 1.0) <= 0.0).all()
@@ -77,7 +96,7 @@ def test_up_and_down_lie_on_opposite_sides_of_the_nominal(only, variation):
 
 @pytest.mark.parametrize("variation", VARIATIONS.values(), ids=named)
 def test_labels_are_unique_and_come_in_pairs_or_numbered(variation):
-    labels = variation.labels(METADATA)
+    labels = variation.labels(metadata_of(variation))
     assert len(set(labels)) == len(labels) > 0
     ups = {name.removesuffix("Up") for name in labels if name.endswith("Up")}
     downs = {name.removesuffix("Down") for name in labels if name.endswith("Down")}
@@ -85,14 +104,16 @@ def test_labels_are_unique_and_come_in_pairs_or_numbered(variation):
     assert 2 * len(ups) == len(labels) or all(name[-3:].isdigit() for name in labels)
 
 
-def test_labels_of_all_variations_together_are_unique():
-    labels = ["nominal", *(label for v in VARIATIONS.values() for label in v.labels(METADATA))]
+def test_labels_of_all_variations_made_by_default_are_unique():
+    made = [v for v in VARIATIONS.values() if v.default]
+    labels = ["nominal", *(label for v in made for label in v.labels(METADATA))]
     assert len(set(labels)) == len(labels)
 
 
 @pytest.mark.parametrize("variation", VARIATIONS.values(), ids=named)
-def test_every_variation_exists_in_some_format(variation):
-    assert any(set(variation.uses) <= provided(name) for name in FORMATS)
+def test_every_variation_exists_in_some_format_and_says_what_it_is(variation):
+    assert any(set(variation.uses) <= provided(name) | {CATEGORY} for name in FORMATS)
+    assert inspect.getdoc(variation.function)
 
 
 def test_flux_normalisation_is_ten_percent_and_leaves_cosmics(make_events):
@@ -101,20 +122,17 @@ def test_flux_normalisation_is_ten_percent_and_leaves_cosmics(make_events):
     np.testing.assert_allclose(table, [[1.1, 0.9], [1.1, 0.9], [1.0, 1.0]])
 
 
-def test_flux_universes_are_relative_to_the_central_value(make_events):
-    events = make_events(
-        {"flux_universes": [[0.9, 1.2], []], "flux_weight": [0.75, 1.0]}, universes=2
-    )
-    table = factors(events, VARIATIONS["ppfx"])
-    np.testing.assert_allclose(table, [[0.9 / 0.75, 1.2 / 0.75], [1.0, 1.0]])
+def test_flux_universes_take_the_place_of_the_central_value(make_events):
+    events = make_events({"flux_universes": [[0.9, 1.2], []]}, universes=2)
+    assert VARIATIONS["ppfx"].replaces == "flux_weight"
+    np.testing.assert_allclose(factors(events, VARIATIONS["ppfx"]), [[0.9, 1.2], [1.0, 1.0]])
 
 
-def test_every_knob_arrives_under_its_own_label(nova):
+def test_every_knob_arrives_under_its_own_label(toy, nova):
     table = factors(nova, VARIATIONS["genie"])
     labels = VARIATIONS["genie"].labels(METADATA)
     assert len(labels) == 24
-    raw = nova.mc.nu.rwgt.genie
-    row = ak.argmax(ak.num(raw.plus1sigma, axis=1) > 0)
+    raw = open_chunk(load_fileset(toy), "nd").mc.nu.rwgt.genie
     for label, branch in [
         ("MaCCQEUp", "plus1sigma"),
         ("MaCCQEDown", "minus1sigma"),
@@ -123,73 +141,90 @@ def test_every_knob_arrives_under_its_own_label(nova):
     ]:
         expected = [values[0][0] if values else 1.0 for values in raw[branch].tolist()]
         np.testing.assert_array_equal(table[:, labels.index(label)], expected)
+    row = ak.argmax(ak.num(raw.plus1sigma, axis=1) > 0)
     assert raw.plus1sigma[row].tolist()[0][3] == table[row, labels.index("MECnormUp")]
 
 
-def test_calibration_is_five_percent_of_every_energy_and_angle_of_theta(make_events):
-    events = make_events({"shower_energy": [1.0, np.nan], "slice_energy": [2.0, 4.0]})
-    up, down = VARIATIONS["calibration"].function(events)
-    np.testing.assert_allclose(up["shower_energy"], [1.05, np.nan])
-    np.testing.assert_allclose(down["slice_energy"], [1.9, 3.8])
-    up, down = VARIATIONS["angle"].function(make_events({"theta": [0.1]}))
-    np.testing.assert_allclose([up["theta"], down["theta"]], [[0.105], [0.095]])
-
-
-def test_row_of_another_length_is_refused(make_events):
-    events = make_events(
-        {"flux_universes": [[1.0, 1.0], [1.0]], "flux_weight": [1.0, 1.0]}, universes=2
+def test_knobs_of_a_file_are_taken_at_its_own_shifts(make_events):
+    sevens = [[0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 10.0, 8.0, 5.0, 1.0, 3.0, 6.0, 9.0]]
+    events = make_events({"knob_shifts": sevens}, format="dune_fd_caf", knobs=["A", "B"])
+    table = factors(events, VARIATIONS["knobs"])
+    labels = VARIATIONS["knobs"].labels(events.metadata)
+    by_label = dict(zip(labels, table[0].tolist(), strict=True))
+    assert by_label == pytest.approx(
+        {
+            **{"AUp": 1.1, "ADown": 0.9, "A_2sigmaUp": 1.2, "A_2sigmaDown": 0.8},
+            **{"BUp": 3.0, "BDown": 5.0, "B_2sigmaUp": 6.0, "B_2sigmaDown": 8.0},
+        }
     )
-    message = r"dataset 'hand_made': 'flux_universes' has 1 values in some events, expected 2"
-    with pytest.raises(InputError, match=message):
-        factors(events, VARIATIONS["ppfx"])
 
 
-def test_rows_without_a_table_are_ones(make_events):
-    events = make_events({"t": [[], [2.0, 3.0], []]})
-    assert rows(events, "t", 2).tolist() == [[1.0, 1.0], [2.0, 3.0], [1.0, 1.0]]
+def test_knobs_of_the_real_dune_file_are_found_and_relative_to_their_central_value(dune_file):
+    fileset = load_fileset({"fd": {"files": [str(dune_file)], "negative_weights": "keep"}})
+    events = read_columns(open_chunk(fileset, "fd"))
+    names = events.metadata["knobs"]
+    assert (len(names), names[:2]) == (68, sorted(names)[:2])
+    table = factors(events, VARIATIONS["knobs"])
+    labels = VARIATIONS["knobs"].labels(events.metadata)
+    column = table[:, labels.index("MaCCQEUp")]
+    np.testing.assert_array_equal(column, ak.to_numpy(events["wgt_MaCCQE"])[:, 4].astype("f4"))
+    assert np.ptp(column) > 0.1
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_weight_that_is_not_finite_is_refused_with_the_label(make_events, bad):
-    tables = {
-        name: [[1.0] * 6] for name in ("knob_plus1", "knob_minus1", "knob_plus2", "knob_minus2")
-    }
-    tables["knob_minus1"] = [[1.0, bad, 1.0, 1.0, 1.0, 1.0]]
-    with pytest.raises(InputError, match="variation 'MaCCRESDown' is not finite in some of 1 sel"):
-        factors(make_events(tables), VARIATIONS["genie"])
+def test_calibration_is_five_percent_of_every_energy_and_angle_of_theta(make_events):
+    columns = {"shower_energy": [1.0, np.nan], "slice_energy": [2.0, 4.0]}
+    up, down = shifts(make_events(columns), VARIATIONS["calibration"]).values()
+    np.testing.assert_allclose(up.shower_energy, [1.05, np.nan])
+    np.testing.assert_allclose(down.slice_energy, [1.9, 3.8])
+    up, down = shifts(make_events({"theta": [0.1]}), VARIATIONS["angle"]).values()
+    np.testing.assert_allclose([up.theta, down.theta], [[0.105], [0.095]])
 
 
-def test_function_that_gives_a_wrong_shape_is_refused(make_events):
-    short = Variation("short", lambda e: (np.ones(1), np.ones(1)), ("x",), lambda _: ["a", "b"])
-    with pytest.raises(InputError, match=r"'short' gives an array of shape \(1, 2\), expected \(2"):
-        factors(make_events({"x": [1.0, 2.0]}), short)
+def test_what_is_derived_follows_a_shift_and_the_rest_stays(make_events):
+    events = make_events({"shower_energy": [1.0], "theta": [0.1], "slice_energy": [3.0]})
+    up, _ = shifts(events, VARIATIONS["angle"]).values()
+    assert up.etheta2.tolist() == pytest.approx([1.0 * 0.105**2])
+    assert up.hadronic_energy.tolist() == [2.0]
 
 
-def test_a_new_variation_is_one_function(monkeypatch, make_events):
-    monkeypatch.setattr("processors.variations.VARIATIONS", registry := {})
+class TestBootstrap:
+    """Poisson replicas of events."""
 
-    @variation(uses=("neutrino_energy",))
-    def tilt(events):
-        return 1 + 0.1 * events.neutrino_energy, 1 - 0.1 * events.neutrino_energy
+    @pytest.fixture
+    def events(self, make_events):
+        n = 4000
+        numbers = {"run": np.full(n, 7), "subrun": np.arange(n) // 100, "event": np.arange(n)}
+        return make_events(numbers, is_mc=False)
 
-    events = make_events({"neutrino_energy": [1.0, 2.0]})
-    assert registry["tilt"].labels({}) == ["tiltUp", "tiltDown"]
-    np.testing.assert_allclose(factors(events, registry["tilt"]), [[1.1, 0.9], [1.2, 0.8]])
+    def test_replicas_are_poisson_of_mean_one(self, events):
+        table = factors(events, VARIATIONS["bootstrap"])
+        assert table.shape == (4000, REPLICAS)
+        assert table.mean() == pytest.approx(1.0, abs=5 * 400_000**-0.5)
+        assert table.var() == pytest.approx(1.0, abs=0.02)
+        fractions = [np.mean(table == k) for k in range(4)]
+        assert fractions == pytest.approx([0.3679, 0.3679, 0.1839, 0.0613], abs=0.004)
 
+    def test_replicas_and_events_are_independent(self, events):
+        table = factors(events, VARIATIONS["bootstrap"])
+        correlation = np.corrcoef(table.T) - np.eye(REPLICAS)
+        assert np.abs(correlation).max() < 6 * 4000**-0.5
+        neighbours = np.corrcoef(table[:-1].ravel(), table[1:].ravel())[0, 1]
+        assert abs(neighbours) < 5 * 400_000**-0.5
 
-def test_variations_are_found_by_name_in_the_order_asked_for():
-    assert [v.name for v in find_variations("angle,flux")] == ["angle", "flux"]
-    assert find_variations(None) == list(VARIATIONS.values())
-    assert find_variations("none") == []
-
-
-def test_unknown_variation_is_refused_with_its_neighbours():
-    with pytest.raises(InputError, match="no variation 'calibraton'; closest: calibration"):
-        find_variations("flux,calibraton")
+    def test_an_event_has_its_number_wherever_it_is_read(self, events):
+        table = factors(events, VARIATIONS["bootstrap"])
+        part = factors(as_columns(events)[np.array([3, 1, 1])], VARIATIONS["bootstrap"])
+        np.testing.assert_array_equal(part, table[[3, 1, 1]])
 
 
 def test_variations_that_a_format_cannot_have_are_named_with_what_they_lack():
-    assert unavailable(None, "nova_caf") == {}
-    lacking = unavailable(None, "dune_fd_caf")
-    assert lacking["ppfx"] == ["flux_universes", "flux_weight"]
+    made = [v for v in VARIATIONS.values() if v.default]
+    assert unavailable(made, "nova_caf") == {}
+    lacking = unavailable(made, "dune_fd_caf")
+    assert lacking["ppfx"] == ["flux_universes"]
     assert set(lacking) == {"ppfx", "genie"}
+
+
+def test_categories_are_a_column_that_variations_may_use():
+    assert CATEGORY not in CATEGORIES
+    assert unavailable(VARIATIONS.values(), "nova_caf").keys() == {"knobs"}

@@ -1,0 +1,261 @@
+"""How variations are declared, found and evaluated."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fileset import InputError
+from processors import VARIATIONS, NuoneProcessor, normalisation, variation
+from processors.categories import AXIS, CATEGORIES
+from processors.registry import (
+    Variation,
+    VariationFile,
+    at_sigmas,
+    declare,
+    factors,
+    find_variations,
+    rows,
+    shifts,
+)
+
+OWN = '''
+from processors import variation
+
+@variation(uses=("true_neutrino_energy",))
+def tilt(events):
+    """Tilt of the flux, 5 % per GeV."""
+    slope = 0.05 * (events.true_neutrino_energy - 2.0)
+    return 1.0 + slope, 1.0 - slope
+'''
+
+
+@pytest.fixture
+def registry():
+    """The registry, as it was before the test when it is over."""
+    before = dict(VARIATIONS)
+    yield VARIATIONS
+    VARIATIONS.clear()
+    VARIATIONS.update(before)
+
+
+def made(function, uses=("x",), labels=("aUp", "aDown"), **more):
+    return Variation("a", function, uses, lambda _: list(labels), **more)
+
+
+def test_a_new_variation_is_one_function(registry, make_events):
+    @variation(uses=("neutrino_energy",))
+    def tilt(events):
+        return 1 + 0.1 * events.neutrino_energy, 1 - 0.1 * events.neutrino_energy
+
+    events = make_events({"neutrino_energy": [1.0, 2.0]})
+    assert registry["tilt"].labels({}) == ["tiltUp", "tiltDown"]
+    np.testing.assert_allclose(factors(events, registry["tilt"]), [[1.1, 0.9], [1.2, 0.8]])
+
+
+def test_one_sided_variation_has_one_side_and_nothing_makes_up_the_other(registry, make_events):
+    @variation(uses=("x",), one_sided=True)
+    def lost(events):
+        return 1.0 - 0.1 * events.x
+
+    assert registry["lost"].labels({}) == ["lostUp"]
+    table = factors(make_events({"x": [1.0, 2.0]}), registry["lost"])
+    np.testing.assert_allclose(table, [[0.9], [0.8]])
+
+
+def test_one_sided_shift_has_one_side(registry, make_events):
+    @variation(uses=("theta",), shift=True, one_sided=True)
+    def bent(events):
+        return {"theta": events.theta + 0.01}
+
+    shifted = shifts(make_events({"theta": [0.1]}), registry["bent"])
+    assert {label: c.theta.tolist() for label, c in shifted.items()} == {"bentUp": [0.11]}
+
+
+def test_normalisation_by_category_moves_its_categories_alone(registry, make_events):
+    normalisation("mec_rate", {"mec": 0.3, "nc": 0.1})
+    position = {name: i for i, name in enumerate(CATEGORIES)}
+    events = make_events({"category": [position[c] for c in ("nuone", "mec", "nc")]})
+    block = factors(events, registry["mec_rate"])
+    np.testing.assert_allclose(block.factors[block.cell], [[1.0, 1.0], [1.3, 0.7], [1.1, 0.9]])
+
+
+def test_normalisation_of_an_unknown_category_is_refused(registry):
+    with pytest.raises(InputError, match="'rate': no category 'nuon'; closest: nuone"):
+        normalisation("rate", {"nuon": 0.1})
+
+
+def test_coffea_weights_are_accepted(make_events):
+    from coffea.analysis_tools import Weights
+
+    def with_weights(events):
+        weights = Weights(len(events))
+        weights.add("a", np.array([2.0, 4.0]), np.array([3.0, 4.4]), np.array([1.0, 3.6]))
+        return weights
+
+    table = factors(make_events({"x": [0.0, 0.0]}), made(with_weights))
+    np.testing.assert_allclose(table, [[1.5, 0.5], [1.1, 0.9]])
+
+
+def test_a_name_that_is_taken_is_refused_with_where_it_is(registry, tmp_path):
+    path = tmp_path / "own.py"
+    text = OWN.replace("tilt", "flux")
+    with pytest.raises(
+        InputError, match=r"own\.py: there is a variation 'flux' already, in the pa"
+    ):
+        declare(VariationFile(str(path), text))
+
+
+def test_reading_what_is_not_declared_is_refused_by_name(make_events):
+    sneaky = made(lambda events: (events.x + events.y, events.x))
+    with pytest.raises(InputError, match=r"'a': .*it reads 'y', which its uses = \('x'\) do not"):
+        factors(make_events({"x": [1.0], "y": [1.0]}), sneaky)
+
+
+def test_optional_columns_may_be_read_where_they_are(make_events):
+    either = made(lambda e: (e.x, e.y if "y" in e.fields else e.x), optional=("y",))
+    assert factors(make_events({"x": [1.0], "y": [2.0]}), either).tolist() == [[1.0, 2.0]]
+    assert factors(make_events({"x": [1.0]}), either).tolist() == [[1.0, 1.0]]
+
+
+def test_an_error_in_a_function_names_the_variation_and_the_dataset(make_events):
+    broken = made(lambda events: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as caught:
+        factors(make_events({"x": [1.0]}), broken)
+    assert caught.value.__notes__ == ["in variation 'a', dataset 'hand_made'"]
+
+
+def test_function_that_gives_a_wrong_shape_is_refused(make_events):
+    short = made(lambda events: (np.ones(1), np.ones(1)))
+    with pytest.raises(
+        InputError, match=r"'a' gives an array of shape \(1, 2\), expected \(2, 2\)"
+    ):
+        factors(make_events({"x": [1.0, 2.0]}), short)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_factor_that_is_not_finite_is_refused_with_the_label(make_events, bad):
+    poisoned = made(lambda events: (events.x, np.where(events.x > 1, bad, 1.0)))
+    with pytest.raises(InputError, match="variation 'aDown' is not finite in some of 2 selected"):
+        factors(make_events({"x": [1.0, 2.0]}), poisoned)
+
+
+def test_negative_factor_is_refused_or_clipped_as_the_dataset_says(make_events):
+    negative = made(lambda events: (events.x, -events.x))
+    with pytest.raises(
+        InputError, match=r"'a' is negative in 1 of 2 values; .*\"clip\" or"
+    ):
+        factors(make_events({"x": [1.0]}), negative)
+    clipped = factors(make_events({"x": [1.0]}, negative_weights="clip"), negative)
+    assert clipped.tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        ({"theta": [1.0]}, r"a shift returns 2 dictionaries of columns, one per label \(aUp, aDo"),
+        (({"theta": [1.0]}, {"theta": [1.0, 2.0]}), "replaces 'theta' with 2 values, expected a"),
+        (({"tehta": [1.0]}, {"theta": [1.0]}), "replaces 'tehta' with 1 values, expected a column"),
+    ],
+)
+def test_shift_that_returns_something_else_is_refused(make_events, result, message):
+    wrong = made(lambda events: result, uses=("theta",), shift=True)
+    with pytest.raises(InputError, match=message):
+        shifts(make_events({"theta": [0.1]}), wrong)
+
+
+def test_rows_without_a_table_are_ones_and_keep_the_precision(make_events):
+    events = make_events({"t": [[], [2.0, 3.0], []]})
+    assert rows(events, "t", 2).tolist() == [[1.0, 1.0], [2.0, 3.0], [1.0, 1.0]]
+
+
+def test_row_of_another_length_is_refused(make_events):
+    events = make_events({"t": [[1.0, 1.0], [1.0]]})
+    with pytest.raises(
+        InputError, match="'hand_made': 't' has 1 values in some events, expe"
+    ):
+        rows(events, "t", 2)
+
+
+@pytest.mark.parametrize(
+    ("stored", "values", "wanted", "expected"),
+    [
+        ((-2, -1, 1, 2), [0.6, 0.9, 1.2, 1.6], (1, -1, 2, -2), [1.2, 0.9, 1.6, 0.6]),
+        ((-2, -1, 1, 2), [0.6, 0.9, 1.2, 1.6], (0.5, 0.0, 1.5, 3.0), [1.1, 1.0, 1.4, 2.0]),
+        ((1,), [1.3], (0.5, -1.0), [1.15, 0.7]),
+        ((2, -2, 0), [3.0, 0.5, 1.0], (1.0, -1.0), [2.0, 0.75]),
+    ],
+)
+def test_knobs_are_linear_between_the_shifts_that_are_stored(stored, values, wanted, expected):
+    # Half a sigma of a ratio r is 1 + 0.5 (r - 1), not 0.5 r.
+    np.testing.assert_allclose(at_sigmas(stored, np.array(values), wanted), expected)
+
+
+@given(st.lists(st.floats(0.1, 3.0), min_size=4, max_size=4))
+def test_stored_shifts_come_back_as_they_are(values):
+    stored = (-2.0, -1.0, 1.0, 2.0)
+    table = np.tile(values, (3, 1))
+    np.testing.assert_allclose(at_sigmas(stored, table, stored), table, rtol=1e-14)
+
+
+def test_variations_are_found_by_name_in_the_order_asked_for():
+    assert [v.name for v in find_variations("angle,flux")] == ["angle", "flux"]
+    assert find_variations(None) == [v for v in VARIATIONS.values() if v.default]
+    assert find_variations("none") == []
+    assert find_variations("all,bootstrap")[-1].name == "bootstrap"
+
+
+def test_unknown_variation_is_refused_with_its_neighbours():
+    with pytest.raises(InputError, match="no variation 'calibraton'; closest: calibration"):
+        find_variations("flux,calibraton")
+
+
+class TestFileOfOnesOwn:
+    """Variations in a file outside the package."""
+
+    @pytest.fixture
+    def path(self, tmp_path, registry):
+        path = tmp_path / "own.py"
+        path.write_text(OWN, encoding="utf-8")
+        return path
+
+    def test_its_variations_are_made_beside_the_default_ones(self, path):
+        names = [v.name for v in NuoneProcessor(variations=str(path)).find()]
+        assert names == [*(v.name for v in find_variations("all")), "tilt"]
+
+    def test_its_variations_alone_or_with_some_others(self, path):
+        assert [v.name for v in NuoneProcessor(variations=f"none,{path}").find()] == ["tilt"]
+        both = NuoneProcessor(variations=f"flux,{path}").find()
+        assert [v.name for v in both] == ["flux", "tilt"]
+
+    def test_it_is_not_among_the_default_ones_of_others(self, path):
+        NuoneProcessor(variations=str(path))
+        assert "tilt" not in [v.name for v in NuoneProcessor().find()]
+
+    def test_a_changed_file_replaces_what_it_declared(self, path, make_events):
+        NuoneProcessor(variations=str(path))
+        path.write_text(OWN.replace("0.05", "0.5"), encoding="utf-8")
+        (tilt,) = NuoneProcessor(variations=f"none,{path}").find()
+        table = factors(make_events({"true_neutrino_energy": [3.0]}), tilt)
+        assert table.tolist() == [[1.5, 0.5]]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("x = 1 +", r"own\.py: SyntaxError: .*; mend it"),
+            ("1 / 0", r"own\.py: ZeroDivisionError: division by zero; mend it"),
+            ("x = 1", r"own\.py: declares no variation; see docs/systematics\.md"),
+        ],
+    )
+    def test_a_file_that_declares_nothing_is_refused(self, path, text, message):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=message):
+            NuoneProcessor(variations=str(path))
+
+    def test_a_file_that_is_not_there_is_refused(self, tmp_path):
+        with pytest.raises(InputError, match=r"absent\.py: cannot read the variations"):
+            NuoneProcessor(variations=str(tmp_path / "absent.py"))
+
+
+def test_axis_of_categories_and_of_normalisations_agree():
+    assert AXIS[: len(CATEGORIES)] == tuple(CATEGORIES)

@@ -245,7 +245,16 @@ def first(values: ak.Array, missing: float) -> NDArray[Any]:
     >>> first(ak.Array([[1.5, 2.0], []]), -1.0)
     array([ 1.5, -1. ])
     """
-    return ak.to_numpy(ak.fill_none(ak.firsts(values), missing))
+    layout = ak.to_layout(values)
+    if not isinstance(layout, ak.contents.ListOffsetArray) or not layout.content.is_numpy:
+        return ak.to_numpy(ak.fill_none(ak.firsts(values), missing))
+    # In numpy, which is many times faster.
+    offsets, content = ak.to_numpy(layout.offsets.data), ak.to_numpy(layout.content)
+    starts = offsets[:-1]
+    there = offsets[1:] > starts
+    result = np.full(len(starts), missing, dtype=np.result_type(content, type(missing)))
+    result[there] = content[starts[there]]
+    return result
 
 
 def not_negative(values: ak.Array) -> NDArray[np.float64]:

@@ -107,6 +107,8 @@ class Columns:
         Of the dataset, and of the chunk where they come from one.
     fields : frozenset of str
         Canonical and derived columns that can be had.
+    moved : frozenset of str
+        Columns that are not those of the file: replaced, or derived from such.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Columns:
         self._read = read
         self._known: dict[str, Any] = {}
         self.metadata = metadata
+        self.moved: frozenset[str] = frozenset()
         self.given = frozenset(fields)
         self.fields = frozenset(_with_derived(self.given))
 
@@ -198,7 +201,9 @@ class Columns:
 
         # What is derived and does not depend on them is the same.
         given = self.given | values.keys()
-        return Columns(len(self), self.metadata, given, read, shared=self.fields - moved)
+        changed = Columns(len(self), self.metadata, given, read, shared=self.fields - moved)
+        changed.moved = frozenset(moved)
+        return changed
 
 
 class _FromFile:

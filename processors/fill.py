@@ -93,18 +93,6 @@ class Entries:
     weight: Floats
     without: dict[str, Floats] = field(default_factory=dict)
 
-    def subset(self, mask: NDArray[np.bool_]) -> "Entries":
-        """Entries of the events that pass a mask of shape (n,); their rows stay what they are."""
-        keep = mask[self.row]
-        without = {name: weight[keep] for name, weight in self.without.items()}
-        return replace(
-            self,
-            row=self.row[keep],
-            category=self.category[keep],
-            weight=self.weight[keep],
-            without=without,
-        )
-
 
 class TruthCells(NamedTuple):
     """Factors that depend on few cells of the truth, such as flavour and energy of the neutrino.
@@ -233,7 +221,11 @@ class Filling:
         self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]] = []
 
     def add(
-        self, columns: Columns, entries: Entries, blocks: Mapping[int, tuple[Block | None, str]]
+        self,
+        columns: Columns,
+        entries: Entries,
+        shown: NDArray[np.bool_],
+        blocks: Mapping[int, tuple[Block | None, str]],
     ) -> None:
         """Fill entries into variations.
 
@@ -243,27 +235,29 @@ class Filling:
             n events, for the axes.
         entries : Entries
             m entries of these events.
+        shown : ndarray of bool, shape (n,)
+            Events that the histogram shows.
         blocks : mapping of int to (Block, str)
             Position on the variation axis to the factors of the n events for the variations from
             there on (None: one variation, all factors 1), and the weight that they replace (empty:
             none, they multiply).
         """
         histogram = HISTOGRAMS[self._name]
-        # Only bins of events that are in an entry: those of others may not even be known.
-        used, row = np.unique(entries.row, return_inverse=True)
-        bins = histogram.bins(columns[used])[row]
-        index, position = np.unique(entries.category * histogram.size + bins, return_inverse=True)
-        width = sum(_width(block) for block, _ in blocks.values())
-        sums = np.zeros((2, len(index), width))
+        kept = np.flatnonzero(shown[entries.row])
+        row = entries.row[kept]
+        cell = entries.category[kept] * histogram.size + histogram.bins(columns)[row]
+        filled = np.zeros(len(LABELS) * histogram.size, dtype=bool)
+        filled[cell] = True
+        index = np.flatnonzero(filled)
+        position = (np.cumsum(filled) - 1)[cell]
+        variations = [first + np.arange(_width(block)) for first, (block, _) in blocks.items()]
+        sums = np.zeros((2, len(index), sum(map(len, variations))))
         place = 0
-        columns_of = np.empty(width, dtype=np.int64)
-        for first, (block, replaces) in blocks.items():
-            stop = place + _width(block)
-            weight = entries.without[replaces] if replaces else entries.weight
-            _sum(sums, place, position, weight, entries.row, block)
-            columns_of[place:stop] = np.arange(first, first + stop - place)
-            place = stop
-        self._parts.append((index, columns_of, sums))
+        for block, replaces in blocks.values():
+            weight = (entries.without[replaces] if replaces else entries.weight)[kept]
+            _sum(sums, place, position, weight, row, block)
+            place += _width(block)
+        self._parts.append((index, np.concatenate(variations), sums))
 
     def result(self) -> Filled:
         """What has been filled so far."""

@@ -8,11 +8,13 @@ Diagonal and transition charge radii share the quadratic one. Not for a charge r
 millicharge at once: their product has no template.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fileset.errors import InputError, closest
 
 from . import kernels
 
@@ -59,24 +61,49 @@ TEMPLATES = tuple(TEMPLATE_FLAVOURS)
 """Labels of all templates, in the order of a histogram's category axis."""
 
 
-def ratios(truth: Truth) -> dict[str, Floats]:
+def find_basis(names: str | None) -> tuple[str, ...]:
+    """Members of :data:`BASIS` by comma-separated names; all for None.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
+    wanted = [name.strip() for name in names.split(",")] if names else list(BASIS)
+    for name in wanted:
+        if name not in BASIS:
+            raise InputError(f"no template {name!r}; {closest(name, BASIS)}")
+    return tuple(wanted)
+
+
+def ratios(truth: Truth, basis: Collection[str] = tuple(BASIS)) -> dict[str, Floats]:
     """Cross-section that goes with each power of each property, over the Standard Model.
 
     Parameters
     ----------
     truth : Truth
         n events.
+    basis : collection of str
+        Which of them.
 
     Returns
     -------
     dict of str to ndarray, shape (n,)
-        Keyed like :data:`BASIS`; per unit of the coefficient.
+        Keyed like :data:`BASIS`, in its order; per unit of the coefficient.
     """
+    found = {}
+    if "magnetic" in basis:
+        found["magnetic"] = kernels.magnetic_over_sm(*truth)
     sm = kernels.sm_dsigma_dT(*truth)
-    radius = _powers(kernels.charge_radius_dsigma_dT, truth, sm, np.full_like(sm, 1e-31))
     # The shift of the vector coupling goes as q / T.
-    charge = _powers(kernels.millicharge_dsigma_dT, truth, sm, 1e-8 * truth.recoil)
-    return dict(zip(BASIS, (kernels.magnetic_over_sm(*truth), *radius, *charge), strict=True))
+    for name, kernel, step in (
+        ("charge_radius", kernels.charge_radius_dsigma_dT, np.full_like(sm, 1e-31)),
+        ("millicharge", kernels.millicharge_dsigma_dT, 1e-8 * truth.recoil),
+    ):
+        both = (name, f"{name}_squared")
+        if not set(both).isdisjoint(basis):
+            found |= dict(zip(both, _powers(kernel, truth, sm, step), strict=True))
+    return {name: found[name] for name in BASIS if name in basis}
 
 
 def _powers(

@@ -15,7 +15,7 @@ from fileset.coffea_api import ProcessorABC
 from .categories import AXIS, SIGNAL, categorise
 from .columns import Columns, read_columns
 from .fill import HISTOGRAMS, LABELS, Block, Entries, Filled, Filling, in_order
-from .hypotheses import TEMPLATE_FLAVOURS
+from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
 from .registry import (
     CATEGORY,
@@ -27,10 +27,19 @@ from .registry import (
     read_files,
     shifts,
 )
-from .reweight import nominal_weights, radiative_weight, template_weights
+from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
 from .selections import find_selection, select
 
 Masks = dict[str, NDArray[np.bool_]]
+
+WEIGHED = frozenset(
+    {
+        *WEIGHTS,
+        *("true_recoil_energy", "true_neutrino_energy", "true_electron_energy", "nu_pdg", "is_cc"),
+        *("mode", "interaction_type", "lepton_pdg", "is_nuone", "is_mec"),
+    }
+)
+"""Columns that weights, categories and templates depend on: a shift of one moves them too."""
 
 
 class NuoneProcessor(ProcessorABC):
@@ -45,6 +54,9 @@ class NuoneProcessor(ProcessorABC):
         if there are no names, ``"none"`` for the nominal alone.
     radiative : str
         Radiative scheme applied to the SM signal; ``"none"`` leaves the generator as it is.
+    templates : str, optional
+        Comma-separated members of :data:`processors.hypotheses.BASIS` to make signal templates of;
+        all by default.
 
     Notes
     -----
@@ -57,6 +69,7 @@ class NuoneProcessor(ProcessorABC):
         selection: str = "note_window",
         variations: str | None = None,
         radiative: str = "none",
+        templates: str | None = None,
     ) -> None:
         find_selection(selection)
         if radiative not in RADIATIVE_SCHEMES:
@@ -66,6 +79,7 @@ class NuoneProcessor(ProcessorABC):
         self.selection = selection
         self.variations, self.files = read_files(variations)
         self.radiative = radiative
+        self.basis = find_basis(templates)
         self.find()
 
     def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
@@ -127,20 +141,24 @@ class NuoneProcessor(ProcessorABC):
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(columns.metadata))]
         weights = [v for v in variations if not v.shift]
         templates = self.templates(columns)
+        # Events that any histogram shows for any shift: only of these is the rest read.
+        kept = np.flatnonzero(functools.reduce(operator.or_, map(anywhere, _masks(passes))))
+        events = columns[kept]
+        entries = self.entries(events, templates, [v.replaces for v in weights])
+        blocks: dict[int, tuple[Block | None, str]] = {0: (None, "")}
+        first = 1
+        for variation in weights:
+            blocks[first] = factors(events, variation, clipped), variation.replaces
+            first += len(variation.labels(columns.metadata))
         fillings = {name: Filling(name, labels, (*AXIS, *templates)) for name in HISTOGRAMS}
         for label, (moved, passed) in passes.items():
-            kept = np.flatnonzero(anywhere(passed))
-            shown_events = moved[kept]
-            entries = self.entries(shown_events, templates, [v.replaces for v in weights])
-            blocks: dict[int, tuple[Block | None, str]] = {labels.index(label): (None, "")}
-            if label == NOMINAL:
-                first = 1
-                for variation in weights:
-                    block = factors(shown_events, variation, clipped)
-                    blocks[first] = block, variation.replaces
-                    first += len(variation.labels(columns.metadata))
+            shifted = moved[kept]
+            own = entries
+            if not moved.moved.isdisjoint(WEIGHED):
+                own = self.entries(shifted, templates, [])
             for name, filling in fillings.items():
-                filling.add(shown_events, entries.subset(shown(passed, name)[kept]), blocks)
+                chosen = blocks if label == NOMINAL else {labels.index(label): (None, "")}
+                filling.add(shifted, own, shown(passed, name)[kept], chosen)
         return {name: filling.result() for name, filling in fillings.items()}
 
     def templates(self, columns: Columns) -> list[str]:
@@ -149,7 +167,11 @@ class NuoneProcessor(ProcessorABC):
         if not columns.metadata["is_mc"] or not signal.any():
             return []
         flavours = {abs(int(pdg)) for pdg in np.unique(columns.nu_pdg[signal])}
-        return [label for label, flavour in TEMPLATE_FLAVOURS.items() if flavour in flavours]
+        return [
+            label
+            for label, flavour in TEMPLATE_FLAVOURS.items()
+            if flavour in flavours and label.rpartition("_")[0] in self.basis
+        ]
 
     def entries(self, events: Columns, templates: list[str], replaced: list[str]) -> Entries:
         """Weigh events; a signal event enters as SM and in every template of its flavour."""
@@ -183,6 +205,10 @@ def _finished(value: Any) -> Any:
         return value.to_hist()
     spectrum = isinstance(value, hist.Hist) and value.axes[1].name == "variation"
     return in_order(value) if spectrum else value
+
+
+def _masks(passes: dict[str, tuple[Columns, Masks]]) -> list[Masks]:
+    return [passed for _, passed in passes.values()]
 
 
 def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_]:
@@ -237,13 +263,13 @@ def cut_flow(
     once = failed <= 1
     shape = (len(AXIS), cuts + 1)
 
-    def sums(cell: NDArray[np.int64], of: NDArray[np.float64]) -> NDArray[np.float64]:
+    def sums(cell: NDArray[np.int64], of: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(np.bincount(cell, of, shape[0] * shape[1])).reshape(shape)
 
-    def cumulative(of: NDArray[np.float64]) -> NDArray[np.float64]:
+    def cumulative(of: NDArray[np.float64]) -> NDArray[Any]:
         return np.asarray(np.cumsum(sums(reached, of)[:, ::-1], axis=1)[:, ::-1])
 
-    def left_out(of: NDArray[np.float64]) -> NDArray[np.float64]:
+    def left_out(of: NDArray[np.float64]) -> NDArray[Any]:
         found = sums(alone[once], of[once])
         return found[:, :-1] + found[:, -1:]
 

@@ -88,7 +88,7 @@ def template_weights(
         If the truth of an event is missing or cannot be.
     """
     truth = _truth(events)
-    found = ratios(truth)
+    found = ratios(truth, {label.rpartition("_")[0] for label in templates})
     for name, ratio in found.items():
         check_finite(events, f"{name} template", ratio)
     flavours = {
@@ -154,8 +154,8 @@ def acceptable(
         return values
     if policy == "refuse":
         raise InputError(
-            f"{place(events.metadata)}: {name!r} is negative in {negative} of {values.size} values; "
-            'mend the file, or set negative_weights = "clip" or "keep" in the dataset'
+            f"{place(events.metadata)}: {name!r} is negative in {negative} of {values.size} "
+            'values; mend the file, or set negative_weights = "clip" or "keep" in the dataset'
         )
     if clipped is not None:
         clipped[name] += negative

@@ -66,7 +66,8 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
             # What asks for values that cannot be read may blame their kind.
             if is_reading(origin(error)):
                 return Outcome(unreadable=damage(origin(error)))
-            return Outcome(refused=str(error))
+            # What follows the line is awkward's, about the operation that met the error.
+            return Outcome(refused=str(error).partition("\n")[0])
         # Any other failure, in a library or in a user's function, costs this chunk and is
         # reported; the run goes on and then says what is missing.
         except Exception as error:
@@ -90,10 +91,10 @@ def _process(processor: ProcessorABC) -> Callable[[Any], dict[str, Any]]:
     """
     for found in type(processor).__mro__:
         if "filled" in vars(found):
-            return processor.filled  # type: ignore[no-any-return, attr-defined]
+            return processor.filled
         if "process" in vars(found):
             break
-    return processor.process  # type: ignore[no-any-return]
+    return processor.process
 
 
 def run(

@@ -84,7 +84,8 @@ def _flux_universes(events: ak.Array) -> ak.Array:
     weights = ak.fill_none(ak.firsts(events.mc.nu.rwgt.ppfx.vuniv), [], axis=0)
     # In numpy: comparing nested lists in awkward takes longer than reading them.
     content = ak.to_numpy(ak.flatten(weights))
-    content = np.where(content > _PPFX_NO_WEIGHT, content.dtype.type(1.0), content)
+    if content.max(initial=0.0) > _PPFX_NO_WEIGHT:
+        content = np.where(content > _PPFX_NO_WEIGHT, content.dtype.type(1.0), content)
     return ak.unflatten(content, ak.num(weights))
 
 

@@ -56,7 +56,7 @@ def patched():
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
             filling = Filling("made", VARIATIONS, LABELS)
-            filling.add(columns, entries, blocks)
+            filling.add(columns, entries, np.ones(len(columns), bool), blocks)
             return filling.result().to_hist()
 
     return filled
@@ -91,13 +91,13 @@ def test_parts_of_the_events_add_up_to_all_of_them(make_events, made, cut):
     axes, columns, entries, pair, _, _ = made
     events = as_columns(make_events(columns))
     first = np.arange(len(events)) < cut
-    parts = [entries, entries.subset(first), entries.subset(~first)]
+    parts = [first | True, first, ~first]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
         results = []
         for part in parts:
             filling = Filling("made", VARIATIONS, LABELS)
-            filling.add(events, part, {1: (pair, "")})
+            filling.add(events, entries, part, {1: (pair, "")})
             results.append(filling.result())
         whole, total = results[0].to_hist(), (results[1] + results[2]).to_hist()
     for part in ("value", "variance"):
@@ -110,7 +110,7 @@ def test_only_bins_with_events_are_kept(make_events):
     events = as_columns(make_events({"etheta2": [0.0101, 0.0102, 0.03]}))
     entries = Entries(np.array([0, 1, 2]), np.array([0, 0, 3]), np.array([1.0, 2.0, 4.0]))
     filling = Filling("etheta2", ["nominal"], AXIS)
-    filling.add(events, entries, {0: (None, "")})
+    filling.add(events, entries, np.ones(3, bool), {0: (None, "")})
     filled = filling.result()
     size = HISTOGRAMS["etheta2"].size
     assert filled.index.tolist() == [11, 3 * size + 31]
@@ -144,17 +144,9 @@ def test_factors_in_single_precision_are_summed_in_double(make_events):
     entries = Entries(np.arange(n), np.zeros(n, np.int64), np.full(n, 1.0))
     factors = np.full((n, 1), 0.1, np.float32)
     filling = Filling("etheta2", ["nominal"], AXIS)
-    filling.add(events, entries, {0: (factors, "")})
+    filling.add(events, entries, np.ones(n, bool), {0: (factors, "")})
     exact = n * float(np.float32(0.1))
     assert filling.result().sums[0, 0, 0] == pytest.approx(exact, rel=1e-12, abs=0.0)
-
-
-def test_a_subset_keeps_every_entry_of_the_events_that_pass():
-    row, category = np.array([0, 1, 2, 3, 2, 1]), np.array([0, 1, 2, 3, 4, 5])
-    entries = Entries(row, category, np.arange(6.0), {"w": np.arange(6.0, 12.0)})
-    kept = entries.subset(np.array([False, False, True, True]))
-    assert (kept.row.tolist(), kept.category.tolist()) == ([2, 3, 2], [2, 3, 4])
-    assert (kept.weight.tolist(), kept.without["w"].tolist()) == ([2.0, 3.0, 4.0], [8.0, 9.0, 10.0])
 
 
 def test_empty_histogram_has_named_axes_and_weighted_storage():

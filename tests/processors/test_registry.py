@@ -142,9 +142,7 @@ def test_factor_that_is_not_finite_is_refused_with_the_label(make_events, bad):
 
 def test_negative_factor_is_refused_or_clipped_as_the_dataset_says(make_events):
     negative = made(lambda events: (events.x, -events.x))
-    with pytest.raises(
-        InputError, match=r"'a' is negative in 1 of 2 values; .*\"clip\" or"
-    ):
+    with pytest.raises(InputError, match=r"'a' is negative in 1 of 2 values; .*\"clip\" or"):
         factors(make_events({"x": [1.0]}), negative)
     clipped = factors(make_events({"x": [1.0]}, negative_weights="clip"), negative)
     assert clipped.tolist() == [[1.0, 0.0]]
@@ -171,9 +169,7 @@ def test_rows_without_a_table_are_ones_and_keep_the_precision(make_events):
 
 def test_row_of_another_length_is_refused(make_events):
     events = make_events({"t": [[1.0, 1.0], [1.0]]})
-    with pytest.raises(
-        InputError, match="'hand_made': 't' has 1 values in some events, expe"
-    ):
+    with pytest.raises(InputError, match="'hand_made': 't' has 1 values in some events, expe"):
         rows(events, "t", 2)
 
 

@@ -73,7 +73,15 @@ def parser() -> argparse.ArgumentParser:
         default="note_window",
         help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
     )
-    verb.add_argument("--variations", help="comma-separated names, or 'none'; default: all")
+    verb.add_argument(
+        "--variations", help="comma-separated names and files of your own (x.py), 'all' or 'none'"
+    )
+    verb.add_argument(
+        "--templates", help="signal templates, comma-separated, such as magnetic; default: all"
+    )
+    verb.add_argument(
+        "--skim", type=Path, metavar="DIR", help="keep selected rows there for the next run"
+    )
     verb.add_argument("--radiative", default="none", help="none, sarantakos or bks: SM signal")
     verb.add_argument(
         "--allow-missing",

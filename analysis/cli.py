@@ -195,7 +195,9 @@ def process(arguments: argparse.Namespace) -> int:
     if any(dataset.format == CAFANA_SPECTRUM for dataset in fileset.values()):
         templates = process_spectra(fileset)
     else:
-        processor = NuoneProcessor(arguments.selection, arguments.variations, arguments.radiative)
+        processor = NuoneProcessor(
+            arguments.selection, arguments.variations, arguments.radiative, arguments.templates
+        )
         with _chunk_progress() as (planned, progress):
             templates = process_fileset(
                 fileset, processor, _execution(arguments), planned=planned, progress=progress

@@ -190,6 +190,9 @@ def _call(events: ak.Array, name: str, expression: Expression) -> Any:
     try:
         return expression(events)
     except (AttributeError, ak.errors.FieldNotFoundError) as error:
+        if isinstance(error.__cause__, InputError):
+            # awkward takes any error while it reads lengths for a field that is not there.
+            raise error.__cause__ from None
         missing = missing_name(error)
         raise InputError(
             f"{describe(events)}: column {name!r} needs the branch {missing!r}, which the file "

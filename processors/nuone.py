@@ -3,6 +3,7 @@
 import functools
 import operator
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import awkward as ak
@@ -31,6 +32,8 @@ from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weigh
 from .selections import find_selection, select
 
 Masks = dict[str, NDArray[np.bool_]]
+Passes = dict[str, tuple[Columns, Masks]]
+"""Label of the nominal and of every shift to its columns and cuts."""
 
 WEIGHED = frozenset(
     {
@@ -105,26 +108,51 @@ class NuoneProcessor(ProcessorABC):
 
     def filled(self, events: ak.Array) -> dict[str, dict[str, Any]]:
         """As :meth:`process`, with only the filled bins of each histogram: what runs add up."""
+        columns, passes, counted = self._counted(events)
+        filled = self.histograms(columns, passes, self.templates(counted["flavours"]))
+        counted["clipped"].update(filled.pop("clipped"))
+        return {events.metadata["dataset"]: _without(counted, "flavours") | filled}
+
+    def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
+        """What :meth:`filled` makes of all events, and the events that any histogram shows.
+
+        Returns
+        -------
+        counted : dict
+            Cut flow, ledger key, clipped weights, and the flavours of the signal.
+        kept : Columns
+            Of these events alone, :meth:`refilled` makes the histograms.
+        """
+        columns, passes, counted = self._counted(events)
+        return counted, columns[_kept(passes)]
+
+    def refilled(self, kept: Columns, flavours: Iterable[int]) -> dict[str, Any]:
+        """Histograms of events that :meth:`selected` kept, from one or more chunks."""
+        return self.histograms(kept, self.passes(kept), self.templates(flavours))
+
+    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any]]:
         columns = read_columns(events)
         columns = columns.replaced({CATEGORY: categorise(columns)})
         clipped: Counter[str] = Counter()
         passes = self.passes(columns)
         weight = nominal_weights(columns, clipped)
+        signal = columns.category == AXIS.index(SIGNAL)
         if self.radiative != "none":
-            signal = columns.category == AXIS.index(SIGNAL)
             weight[signal] *= radiative_weight(columns[signal], self.radiative)
-        output: dict[str, Any] = dict(cut_flow(columns.category, weight, passes[NOMINAL][1]))
-        output |= self.histograms(columns, passes, clipped)
-        metadata = events.metadata
-        key = (metadata["fileuuid"], metadata["entrystart"], metadata["entrystop"])
-        output |= {"ledger": [key], "clipped": dict(clipped)}
-        return {metadata["dataset"]: output}
+        flavours: set[int] = set()
+        if signal.any() and columns.metadata["is_mc"]:
+            # Of all signal: the bins must not depend on the selection.
+            flavours = {abs(int(pdg)) for pdg in np.unique(columns.nu_pdg[signal])}
+        key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
+        counted = cut_flow(columns.category, weight, passes[NOMINAL][1])
+        counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
+        return columns, passes, counted
 
     def find(self) -> list[Variation]:
         """Variations of this run, whatever the process that it is in."""
         return find_variations(self.variations, self.files)
 
-    def passes(self, columns: Columns) -> dict[str, tuple[Columns, Masks]]:
+    def passes(self, columns: Columns) -> Passes:
         """Decide the cuts for the nominal columns and for those of every shift."""
         shifted = {NOMINAL: columns}
         for variation in available(self.find(), columns):
@@ -133,16 +161,19 @@ class NuoneProcessor(ProcessorABC):
         selection = find_selection(self.selection)
         return {label: (moved, select(moved, selection)) for label, moved in shifted.items()}
 
-    def histograms(
-        self, columns: Columns, passes: dict[str, tuple[Columns, Masks]], clipped: Counter[str]
-    ) -> dict[str, Filled]:
-        """Fill every histogram for the nominal and every variation that the events can have."""
+    def histograms(self, columns: Columns, passes: Passes, templates: list[str]) -> dict[str, Any]:
+        """Fill every histogram for the nominal and every variation that the events can have.
+
+        Returns
+        -------
+        dict
+            Name of each histogram to :class:`processors.fill.Filled`, and ``clipped``.
+        """
         variations = available(self.find(), columns)
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(columns.metadata))]
         weights = [v for v in variations if not v.shift]
-        templates = self.templates(columns)
-        # Events that any histogram shows for any shift: only of these is the rest read.
-        kept = np.flatnonzero(functools.reduce(operator.or_, map(anywhere, _masks(passes))))
+        clipped: Counter[str] = Counter()
+        kept = _kept(passes)
         events = columns[kept]
         entries = self.entries(events, templates, [v.replaces for v in weights])
         blocks: dict[int, tuple[Block | None, str]] = {0: (None, "")}
@@ -159,18 +190,16 @@ class NuoneProcessor(ProcessorABC):
             for name, filling in fillings.items():
                 chosen = blocks if label == NOMINAL else {labels.index(label): (None, "")}
                 filling.add(shifted, own, shown(passed, name)[kept], chosen)
-        return {name: filling.result() for name, filling in fillings.items()}
+        filled: dict[str, Any] = {name: f.result() for name, f in fillings.items()}
+        return filled | {"clipped": clipped}
 
-    def templates(self, columns: Columns) -> list[str]:
-        """Signal templates of the flavours in a chunk, selected or not."""
-        signal = columns.category == AXIS.index(SIGNAL)
-        if not columns.metadata["is_mc"] or not signal.any():
-            return []
-        flavours = {abs(int(pdg)) for pdg in np.unique(columns.nu_pdg[signal])}
+    def templates(self, flavours: Iterable[int]) -> list[str]:
+        """Signal templates of some flavours, by absolute PDG code."""
+        wanted = set(flavours)
         return [
             label
             for label, flavour in TEMPLATE_FLAVOURS.items()
-            if flavour in flavours and label.rpartition("_")[0] in self.basis
+            if flavour in wanted and label.rpartition("_")[0] in self.basis
         ]
 
     def entries(self, events: Columns, templates: list[str], replaced: list[str]) -> Entries:
@@ -207,8 +236,14 @@ def _finished(value: Any) -> Any:
     return in_order(value) if spectrum else value
 
 
-def _masks(passes: dict[str, tuple[Columns, Masks]]) -> list[Masks]:
-    return [passed for _, passed in passes.values()]
+def _kept(passes: Passes) -> NDArray[np.int64]:
+    """Events that any histogram shows for any shift: only of these is the rest read."""
+    shown_anywhere = (anywhere(passed) for _, passed in passes.values())
+    return np.flatnonzero(functools.reduce(operator.or_, shown_anywhere))
+
+
+def _without(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
 
 
 def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_]:
@@ -231,7 +266,7 @@ def anywhere(passed: Masks) -> NDArray[np.bool_]:
 
 def cut_flow(
     category: NDArray[np.int64], weight: NDArray[np.float64], passed: Masks
-) -> dict[str, hist.Hist]:
+) -> dict[str, Any]:
     """Yields after each cut, in order, and with each cut left out.
 
     Parameters
@@ -276,15 +311,16 @@ def cut_flow(
     ones = np.ones(len(category))
     names = ["all", *passed]
     return {
-        "cutflow": _yields(names, cumulative(weight), cumulative(weight**2)),
-        "cutflow_events": _yields(names, cumulative(ones)),
-        "nminusone": _yields(list(passed), left_out(weight), left_out(weight**2)),
+        "cutflow": yields(names, cumulative(weight), cumulative(weight**2)),
+        "cutflow_events": yields(names, cumulative(ones)),
+        "nminusone": yields(list(passed), left_out(weight), left_out(weight**2)),
     }
 
 
-def _yields(
+def yields(
     names: list[str], values: NDArray[np.float64], squares: NDArray[np.float64] | None = None
 ) -> hist.Hist:
+    """Histogram with axes category and cut: weighted sums with their squares, or raw counts."""
     result = hist.Hist(
         hist.axis.StrCategory(AXIS, name="category"),
         hist.axis.StrCategory(names, name="cut"),

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hist import Hist
@@ -17,6 +18,7 @@ from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 from .executors import open_executor
 from .nuone import NuoneProcessor
 from .run import run
+from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
 from .templates import Templates, collect
@@ -48,6 +50,8 @@ class Execution:
         Do without files that are wrong or unreadable, at the exposure of the others.
     verify : bool
         Compare the content of every file with the checksum that preprocessing kept.
+    skim : Path, optional
+        Folder in which selected rows are kept for the next run: :mod:`processors.skim`.
     """
 
     executor: str = "iterative"
@@ -58,6 +62,7 @@ class Execution:
     max_chunks: int | None = None
     skip_bad_files: bool = False
     verify: bool = False
+    skim: Path | None = None
 
 
 def process_fileset(
@@ -98,11 +103,18 @@ def process_fileset(
         "verify": execution.verify,
         "workers": execution.workers or os.cpu_count() or 1,
     }
+    if execution.skim is not None:
+        fileset = remembered(
+            fileset,
+            execution.skim,
+            workers=planning["workers"],
+            skip_bad_files=execution.skip_bad_files,
+        )
     if execution.engine == "coffea":
-        if execution.max_chunks is not None or execution.executor != "iterative":
+        if execution.max_chunks or execution.skim or execution.executor != "iterative":
             raise InputError(
-                "--engine coffea runs whole files in this process; leave out --max-chunks and "
-                "--executor"
+                "--engine coffea runs whole files in this process; leave out --max-chunks, --skim "
+                "and --executor"
             )
         plan = make_plan(fileset, chunksize=2**62, **planning)
         planned(plan)
@@ -115,13 +127,14 @@ def process_fileset(
         with open_executor(
             execution.executor, workers=execution.workers, scheduler=execution.scheduler
         ) as executor:
-            output, ledger = run(
-                plan,
-                processor,
-                executor,
-                skip_bad_files=execution.skip_bad_files,
-                progress=progress,
-            )
+            options: dict[str, Any] = {
+                "skip_bad_files": execution.skip_bad_files,
+                "progress": progress,
+            }
+            if execution.skim is None:
+                output, ledger = run(plan, processor, executor, **options)
+            else:
+                output, ledger = run_skimmed(plan, processor, executor, execution.skim, **options)
     if not output:
         raise InputError(f"no chunk could be processed; the first: {ledger.missing[0].missing}")
     datasets = {chunk.dataset: chunk.metadata for chunk in plan if chunk.dataset in output}

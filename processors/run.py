@@ -64,8 +64,9 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
             if is_transient(error):
                 return Outcome(unreadable=str(error))
             # What asks for values that cannot be read may blame their kind.
-            if is_reading(origin(error)):
-                return Outcome(unreadable=damage(origin(error)))
+            cause = origin(error)
+            if not isinstance(cause, InputError) and is_reading(cause):
+                return Outcome(unreadable=damage(cause))
             # What follows the line is awkward's, about the operation that met the error.
             return Outcome(refused=str(error).partition("\n")[0])
         # Any other failure, in a library or in a user's function, costs this chunk and is

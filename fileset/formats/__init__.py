@@ -12,6 +12,7 @@ from .genie_gst import GENIE_GST
 from .gibuu import GIBUU
 from .nova_caf import NOVA_CAF
 from .nova_flat_caf import NOVA_FLAT_CAF
+from .nova_h5 import NOVA_H5
 from .nuance_kin import NUANCE_KIN
 from .nuisance_flattree import NUISANCE_FLATTREE
 from .sbn_flat_caf import SBN_FLAT_CAF
@@ -21,6 +22,7 @@ FORMATS: dict[str, Format] = {
     for layout in (
         NOVA_CAF,
         NOVA_FLAT_CAF,
+        NOVA_H5,
         SBN_FLAT_CAF,
         DUNE_FD_CAF,
         DUNE_FLAT_CAF,
@@ -37,6 +39,7 @@ _NOVA = (Code("interaction_type", 1098), Code("mode", 10005))
 SIGNAL_CODES: dict[str, tuple[Code, ...]] = {
     "nova_caf": _NOVA,
     "nova_flat_caf": _NOVA,
+    "nova_h5": _NOVA,
     # Also holds inelastic nu-e -> mu: 'lepton_pdg' tells it apart.
     "dune_fd_caf": (Code("mode", 5),),
     "sbn_flat_caf": (Code("interaction_type", 1098),),
@@ -54,6 +57,7 @@ SIGNAL_CODES: dict[str, tuple[Code, ...]] = {
 MEC_CODES: dict[str, tuple[Code, ...]] = {
     "nova_caf": (Code("mode", 10),),
     "nova_flat_caf": (Code("mode", 10),),
+    "nova_h5": (Code("mode", 10),),
     "dune_fd_caf": (Code("mode", 10),),
     "sbn_flat_caf": (Code("mode", 10),),
     "dune_flat_caf": (Code("mode", 10),),

@@ -117,7 +117,7 @@ def _spill_branch(file: EventFile, name: str) -> NDArray[Any] | None:
 def spills(file: EventFile) -> Exposure | None:
     """Sum of ``spillpot`` over the spill tree."""
     pot = _spill_branch(file, "spillpot")
-    return None if pot is None else Exposure(float(pot.sum()))
+    return None if pot is None else Exposure(float(pot.sum(dtype=np.float64)))
 
 
 def total_pot(file: EventFile) -> Exposure | None:
@@ -166,7 +166,7 @@ def _is_caf(names: frozenset[str]) -> bool:
 
 def _has_slices(names: frozenset[str]) -> bool:
     # One entry per slice: where slices are a list, the file is SBN's.
-    return not names.isdisjoint({"rec.slc" + LENGTH, "rec.slc.reco"})
+    return not names.isdisjoint({"rec.slc" + LENGTH, "rec.slc.reco", "rec.nslc"})
 
 
 # Lists inside the list of neutrinos, by a branch of each.

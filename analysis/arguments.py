@@ -99,6 +99,21 @@ def parser() -> argparse.ArgumentParser:
     _pot_option(verb)
     _json_option(verb)
 
+    verb = _verb(
+        verbs,
+        "covariance",
+        "size of every source of variation, and nuisance parameters for a fit",
+        "covariance templates.zip --out systematics.npz",
+    )
+    verb.add_argument("templates", type=Path)
+    verb.add_argument("--out", type=Path, metavar="FILE", help="keep them as .npz or .json")
+    verb.add_argument("--axes", help="comma-separated axes to keep; default: all")
+    verb.add_argument("--keep", type=float, default=0.999, help="part of the trace of universes")
+    verb.add_argument("--symmetrise", help="comma-separated sources; default: none")
+    verb.add_argument("--plot", type=Path, metavar="FILE", help="correlations as .png or .svg")
+    _pot_option(verb)
+    _json_option(verb)
+
     verb = _verb(verbs, "limit", "a limit from templates or an experiment", "limit nova_biao")
     verb.add_argument("source", help="templates file, or a published experiment such as nova_biao")
     verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")

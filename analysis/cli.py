@@ -237,6 +237,41 @@ def show(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def covariance(arguments: argparse.Namespace) -> int:
+    """Print how large every source is; keep the nuisance parameters, draw the correlations."""
+    from processors.templates import Templates
+
+    from .shifts import shifts, with_magnetic
+    from .systematics import systematics
+    from .tables import encode, source_rows, sources_table
+
+    templates = Templates.load(arguments.templates)
+    found = shifts(
+        templates,
+        arguments.pot or templates.data_pot,
+        axes=arguments.axes.split(",") if arguments.axes else None,
+        samples=with_magnetic(templates),
+    )
+    chosen = arguments.symmetrise.split(",") if arguments.symmetrise else ()
+    result = systematics(found, arguments.keep, chosen)
+    if arguments.out:
+        result.save(arguments.out)
+    if arguments.plot:
+        from .plots import correlation, image
+
+        arguments.plot.write_bytes(image(correlation(result), arguments.plot.suffix[1:]))
+    if arguments.json:
+        names = [nuisance.name for nuisance in result.nuisances]
+        facts = {"pot": found.pot, "samples": found.layout.samples, "parameters": names}
+        print(encode(facts | {"sources": source_rows(found, result)}))
+        return 0
+    _print_table(sources_table(found, result))
+    for label, path in (("systematics", arguments.out), ("correlations", arguments.plot)):
+        if path:
+            print(f"{label}: {path}")
+    return 0
+
+
 def limit(arguments: argparse.Namespace) -> int:
     """Print a limit with its convention."""
     if arguments.source.endswith(".zip"):
@@ -278,7 +313,8 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 COMMANDS = {
-    command.__name__: command for command in (demo, simulate, files, process, show, limit, report)
+    command.__name__: command
+    for command in (demo, simulate, files, process, show, covariance, limit, report)
 }
 
 

@@ -19,7 +19,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from processors.categories import DATA, LABELS, SIGNAL
 from processors.templates import Templates
 
+from .covariance import correlation as correlation_matrix
 from .limit.template_count import MomentLimit
+from .systematics import Systematics
 from .uncertainty import Floats, Spectrum, poisson_interval, project
 
 _Arguments = ParamSpec("_Arguments")
@@ -257,6 +259,46 @@ def limits(
     unique = dict(zip(labels, handles, strict=True))
     order = sorted(unique, key=lambda label: label not in _BANDS)
     figure.legend([unique[x] for x in order], order, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def correlation(systematics: Systematics) -> Figure:
+    """Draw the correlations between all bins of all samples, statistics left out.
+
+    Parameters
+    ----------
+    systematics : Systematics
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One square per pair of bins, from -1 to 1; lines between samples. Bins in which no sample
+        varies are left out, others are in order, the last axis fastest; grey where one does not.
+    """
+    layout = systematics.layout
+    matrix = systematics.covariance()
+    varies = (np.diag(matrix) > 0.0).reshape(len(layout.samples), layout.bins)
+    bins = np.flatnonzero(varies.any(axis=0) | ~varies.any())
+    rows = (layout.bins * np.arange(len(layout.samples))[:, None] + bins).ravel()
+    shown = correlation_matrix(matrix[np.ix_(rows, rows)])
+    still = ~varies.ravel()[rows]
+    shown[still], shown[:, still] = np.nan, np.nan
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.imshow(shown, cmap="RdBu_r", vmin=-1.0, vmax=1.0, interpolation="nearest")
+    axes.set_facecolor("#bbbbbb")
+    for end in range(len(bins), len(rows), len(bins)):
+        axes.axhline(end - 0.5, color="#444444", linewidth=0.7)
+        axes.axvline(end - 0.5, color="#444444", linewidth=0.7)
+    centres = len(bins) * (np.arange(len(layout.samples)) + 0.5) - 0.5
+    names = [LABELS.get(sample, readable(sample)) for sample in layout.samples]
+    axes.set_xticks(centres, names, rotation=45.0, ha="right", rotation_mode="anchor")
+    axes.set_yticks(centres, names)
+    axes.tick_params(which="both", length=0.0)
+    axes.set_title(exposure_label(systematics.pot), loc="right", fontsize=9.5)
+    axes.set_title(f"{len(bins)} bins of {', '.join(layout.axes)}", loc="left", fontsize=9.5)
+    figure.colorbar(drawn, ax=axes, label="correlation")
     return figure
 
 

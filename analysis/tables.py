@@ -1,6 +1,8 @@
 """Rows of the tables that people read: plain values out of results, ready to print or to encode."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
@@ -11,11 +13,13 @@ from fileset.formats import CAFANA_SPECTRUM, FORMATS
 from fileset.formats.cafana_spectrum import Spectrum
 from processors.categories import AXIS, CATEGORIES, DATA
 from processors.hypotheses import coefficients
+from processors.registry import NOMINAL, find_variations, unavailable
 from processors.templates import Templates
-from processors.registry import find_variations, unavailable
 
+from .covariance import Shifts, relative_size
 from .experiments import Limit
 from .limit.template_count import MomentLimit, TemplateCount
+from .systematics import Systematics
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ _LOST = {"is_mc": None, "format": "?"}
 def ledger_table(templates: Templates) -> Table:
     """Exposure of each dataset, as far as it is in the sum."""
     ledger = templates.ledger
+    known = templates.provenance.get("alternatives", {}) | templates.datasets
     rows = [
         (
             name,
@@ -139,7 +144,7 @@ def ledger_table(templates: Templates) -> Table:
             f"{ledger.pot(name):.4g}",
         )
         for name in ledger.datasets
-        for metadata in [templates.datasets.get(name, _LOST)]
+        for metadata in [known.get(name, _LOST)]
     ]
     columns = ("dataset", "kind", "format", "chunks", "missing", "entries", "POT")
     return Table("ledger", columns, rows)
@@ -147,14 +152,14 @@ def ledger_table(templates: Templates) -> Table:
 
 def notes(templates: Templates) -> list[str]:
     """What a reader of the tables must know: peculiarities of formats, variations not made."""
-    lines = _missing_notes(templates)
+    lines = [*_missing_notes(templates), *_alternative_notes(templates)]
     for name, metadata in templates.datasets.items():
         layout = metadata["format"]
+        lines += [
+            f"{name}: nothing is {label!r}, the nominal stands for it"
+            for label in metadata.get("one_sided", ())
+        ]
         if layout == CAFANA_SPECTRUM:
-            lines += [
-                f"{name}: no spectrum is {label!r}, the nominal stands for it"
-                for label in metadata["one_sided"]
-            ]
             continue
         lines += [f"{name} ({layout}): {text}" for text in FORMATS[layout].notes]
         lines += [
@@ -169,6 +174,23 @@ def notes(templates: Templates) -> list[str]:
             f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"
             for variation, columns in lacking.items()
         ]
+    return lines
+
+
+def _alternative_notes(templates: Templates) -> list[str]:
+    """What became of datasets that are variations of others."""
+    lines = []
+    for name, facts in templates.provenance.get("alternatives", {}).items():
+        # A reference is no variation.
+        if facts["label"] != NOMINAL:
+            how = f" by its difference from {facts['reference']}" if facts["reference"] else ""
+            lines.append(
+                f"{name}: {facts['label']!r} of {facts['base']}{how}, from {facts['pot']:.4g} POT"
+            )
+        if facts["untouched"]:
+            lines.append(
+                f"{name}: no events of {', '.join(facts['untouched'])}, the nominal stands for them"
+            )
     return lines
 
 
@@ -223,6 +245,58 @@ def yields_table(templates: Templates, pot: float) -> Table:
     if data is not None:
         rows.append((DATA, f"{data.sum(flow=True).value:.0f}", ""))
     return Table(f"selected events at {pot:.4g} POT", ("category", "events", "MC stat."), rows)
+
+
+def source_rows(found: Shifts, result: Systematics) -> list[dict[str, Any]]:
+    """How large every source of variation is: one row each, as plain values."""
+    layout = found.layout
+    signal = [name for name in layout.samples if name not in layout.standard]
+    parameters = Counter(nuisance.source for nuisance in result.nuisances)
+    rows = []
+    for name, source in found.sources.items():
+        total, shape = relative_size(found, source, layout.standard)
+        sizes = {"total": total, "shape": shape, "signal": relative_size(found, source, signal)[0]}
+        row = {
+            "source": name,
+            "kind": source.kind,
+            "sides": list(source.sides),
+            "members": len(source.members),
+            # Where there are no events there is no size.
+            **{key: size if math.isfinite(size) else None for key, size in sizes.items()},
+            "parameters": parameters[name],
+        }
+        rows.append(row)
+    return rows
+
+
+def sources_table(found: Shifts, result: Systematics) -> Table:
+    """How large every source of variation is, relative to the Standard Model and to the signal."""
+    rows = [
+        (
+            row["source"],
+            row["kind"].replace("_", " "),
+            ", ".join(row["sides"]) or f"{row['members']}",
+            *(_percent(row[key]) for key in ("total", "shape", "signal")),
+            f"{row['parameters'] or '-'}",
+        )
+        for row in source_rows(found, result)
+    ]
+    events, variance = (
+        found.layout.summed(values, found.layout.standard).sum()
+        for values in (found.nominal, found.mc_variance)
+    )
+    size = math.sqrt(variance) / events if events > 0.0 else None
+    rows.append(("MC statistics", "", "", _percent(size), "", "", ""))
+    title = f"sources of uncertainty at {found.pot:.4g} POT, {events:.5g} SM events in the bins"
+    columns = (
+        *("source", "kind", "sides or number", "SM total [%]", "SM shape [%]"),
+        *("signal total [%]", "parameters"),
+    )
+    return Table(title, columns, rows)
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100.0 * fraction:.3g}"
 
 
 def limits_table(limits: Iterable[MomentLimit]) -> Table:

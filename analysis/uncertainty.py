@@ -16,18 +16,20 @@ from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
+from .covariance import REPLICAS
+
 Floats = NDArray[np.float64]
 
 # The flux normalisation stands in for the universes where a format has none; both would count the
 # same uncertainty twice.
 SUPERSEDED = {"flux": "ppfx"}
 
-_PAIR = re.compile(r"(?P<source>.+)(?<!_[2-9]sigma)Up")
+_SIDE = re.compile(r"(?P<source>.+)(?<!_[2-9]sigma)(Up|Down)")
 _UNIVERSE = re.compile(r"(?P<source>.+)_\d{3,}")
 
 
 def systematic_sources(values: Floats, labels: Sequence[str]) -> dict[str, Floats]:
-    """Uncertainty from each source: larger side of a pair, spread of universes.
+    """Uncertainty from each source: larger side, or the only one; spread of universes.
 
     Parameters
     ----------
@@ -40,17 +42,17 @@ def systematic_sources(values: Floats, labels: Sequence[str]) -> dict[str, Float
     -------
     dict of str to ndarray, shape (...)
         Name of the source to its uncertainty [events]; a source that another one supersedes is
-        left out.
+        left out, and so are replicas, which are statistics.
     """
     nominal = values[..., labels.index(NOMINAL)]
     differences = {label: values[..., i] - nominal for i, label in enumerate(labels)}
     sources: dict[str, Floats] = {}
     universes: dict[str, list[Floats]] = {}
     for label, difference in differences.items():
-        if match := _PAIR.fullmatch(label):
+        if match := _SIDE.fullmatch(label):
             name = match["source"]
-            sources[name] = np.maximum(np.abs(difference), np.abs(differences[f"{name}Down"]))
-        elif match := _UNIVERSE.fullmatch(label):
+            sources[name] = np.maximum(sources.get(name, 0.0), np.abs(difference))
+        elif (match := _UNIVERSE.fullmatch(label)) and match["source"] not in REPLICAS:
             universes.setdefault(match["source"], []).append(difference)
     for name, spread in universes.items():
         sources[name] = np.sqrt(np.mean(np.square(spread), axis=0))

@@ -81,6 +81,11 @@ class Dataset:
         Of finished spectra: new names of variations to those in the files.
     axes : sequence of str
         Of finished spectra: names of their axes, instead of those of their labels.
+    alternative_to : str
+        Another dataset that this one is a variation of, instead of a prediction of its own.
+    variation : str
+        Name of that variation, such as ``light_yield_up``; ``nominal`` for a reference of others
+        (:mod:`processors.alternatives`).
     known : dict
         Path to what preprocessing found in the file (:class:`fileset.files.Facts`).
     """
@@ -104,6 +109,8 @@ class Dataset:
     spectra: dict[str, Any] = field(default_factory=dict)
     variations: dict[str, str] = field(default_factory=dict)
     axes: Sequence[str] = ()
+    alternative_to: str = ""
+    variation: str = ""
     known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -294,4 +301,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "spectra": (dict,),
     "variations": (dict,),
     "axes": (list, tuple),
+    "alternative_to": (str,),
+    "variation": (str,),
 }

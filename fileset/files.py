@@ -411,6 +411,8 @@ def metadata(dataset: Dataset, info: FileInfo) -> dict[str, Any]:
         "format": info.format,
         "is_mc": info.is_mc,
         "horn_current": info.horn_current,
+        "alternative_to": dataset.alternative_to,
+        "variation": dataset.variation,
         "codes": {
             "nuone": [list(code) for code in signal],
             "mec": [list(code) for code in MEC_CODES.get(info.format, ())],

@@ -15,6 +15,7 @@ from fileset.catalog import Fileset
 from fileset.errors import InputError
 from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 
+from .alternatives import check_alternatives
 from .executors import open_executor
 from .nuone import NuoneProcessor
 from .run import run
@@ -117,12 +118,14 @@ def process_fileset(
                 "and --executor"
             )
         plan = make_plan(fileset, chunksize=2**62, **planning)
+        check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
         planned(plan)
         output, ledger = run_stock(plan, processor, chunksize=execution.chunksize)
     else:
         plan = make_plan(
             fileset, chunksize=execution.chunksize, max_chunks=execution.max_chunks, **planning
         )
+        check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
         planned(plan)
         with open_executor(
             execution.executor, workers=execution.workers, scheduler=execution.scheduler

@@ -369,6 +369,8 @@ def _metadata(sample: Sample) -> dict[str, Any]:
         "format": NAME,
         "is_mc": sample.dataset.is_mc,
         "horn_current": sample.dataset.horn_current,
+        "alternative_to": sample.dataset.alternative_to,
+        "variation": sample.dataset.variation,
         "one_sided": sample.other_sides if sample.dataset.is_mc else [],
     }
 

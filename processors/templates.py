@@ -21,6 +21,7 @@ from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
 
+from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
 from .fill import LABELS
 from .hypotheses import TEMPLATES
@@ -253,17 +254,27 @@ def collect(
         Dataset name to histograms, as summed by :func:`processors.run.run` or coffea's Runner.
     ledger : fileset.Ledger
     datasets : dict of str to dict
+        Alternatives among them become variations of their base, and a part of the provenance.
     provenance : dict
 
     Returns
     -------
     Templates
+
+    Raises
+    ------
+    InputError
+        If an alternative does not go with its base.
     """
     present = {name: output[name] for name in datasets if name in output}
-    first = next(iter(present.values()))
+    pots = {name: ledger.pot(name) for name in present}
+    merged = merge_alternatives(present, pots, datasets)
+    if merged.alternatives:
+        provenance = provenance | {"alternatives": merged.alternatives}
+    first = next(iter(merged.output.values()))
     names = [name for name, value in first.items() if isinstance(value, Hist)]
-    histograms = {name: _stack({d: o[name] for d, o in present.items()}) for name in names}
-    return Templates(histograms, ledger, datasets, provenance)
+    histograms = {name: _stack({d: o[name] for d, o in merged.output.items()}) for name in names}
+    return Templates(histograms, ledger, merged.datasets, provenance)
 
 
 def _stack(parts: dict[str, Hist]) -> Hist:

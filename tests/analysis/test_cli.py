@@ -11,6 +11,7 @@ import pytest
 
 import analysis.cli
 from analysis.cli import ShadowedPackageError, check_packages, main
+from analysis.systematics import Systematics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,6 +67,33 @@ def test_limit_json_agrees_with_the_text_and_honours_the_level(
         assert limit["mu_nu"] == pytest.approx(expected, rel=1e-9, abs=0.0)
         values[level] = limit["mu_nu"]
     assert values[0.95] > values[0.90]
+
+
+def test_sources_are_printed_kept_and_drawn(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept, drawn = tmp_path / "s.npz", tmp_path / "s.svg"
+    arguments = ("covariance", demo / "templates.zip", "--axes", "recoil_energy")
+    assert nudipole(*arguments, "--out", kept, "--plot", drawn) == 0
+    text = capsys.readouterr().out
+    assert "sources of uncertainty at 3.62e+20 POT" in text
+    assert "ppfx" in text
+    found = Systematics.load(kept)
+    assert found.pot == pytest.approx(3.62e20)
+    assert found.nuisances[0].name == "ppfx_pc00"
+    assert drawn.read_bytes().startswith(b"<?xml")
+
+
+def test_sources_of_json_are_those_that_the_limit_counts(
+    demo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert nudipole("limit", demo / "templates.zip", "--method", "cls", "--json") == 0
+    count = json.loads(capsys.readouterr().out)["count"]
+    # All events in one bin, but those beyond the axes.
+    assert nudipole("covariance", demo / "templates.zip", "--axes", "ttheta2", "--json") == 0
+    rows = {row["source"]: row for row in json.loads(capsys.readouterr().out)["sources"]}
+    assert rows.keys() == count["sources"].keys() - {"mc_statistics"}
+    assert rows["ppfx"]["total"] == pytest.approx(count["sources"]["ppfx"] / count["n_bkg"])
 
 
 def test_published_count_is_recomputed(capsys: pytest.CaptureFixture[str]) -> None:

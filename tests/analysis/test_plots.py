@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from analysis import plots
 from analysis.limit.template_count import MomentLimit
+from analysis.shifts import shifts
+from analysis.systematics import systematics
 from analysis.uncertainty import poisson_interval, project, systematic_sources
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS, LABELS
@@ -256,6 +258,23 @@ def test_images_are_the_same_each_time(templates: Templates, kind: str, start: b
     assert first == second
 
 
+def test_correlations_are_those_of_the_bins_that_vary(templates: Templates) -> None:
+    found = systematics(shifts(templates, DATA_POT))
+    axes = plots.correlation(found).axes[0]
+    shown = axes.images[0].get_array()
+    # One of twenty bins in the second axis; everything moves together.
+    assert shown.shape == (4 * 20, 4 * 20)
+    assert shown.min() == pytest.approx(1.0)
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == [*(LABELS[c] for c in ("nuone", "nue_cc", "nc")), "magnetic numu"]
+    assert axes.get_title(loc="left") == "20 bins of recoil_energy, ttheta2"
+
+
+def test_correlations_of_nothing_are_drawn(templates: Templates) -> None:
+    found = systematics(shifts(templates, DATA_POT, samples={"mec": {"mec": 1.0}}))
+    assert plots.image(plots.correlation(found)).startswith(b"\x89PNG")
+
+
 # Garwood intervals: table of the Particle Data Group's review of statistics at 68.27 %.
 @pytest.mark.parametrize(
     ("n", "interval"), [(0, (0.0, 1.841)), (1, (0.173, 3.300)), (10, (6.891, 14.267))]
@@ -272,3 +291,9 @@ def test_universes_count_with_their_spread_and_replace_the_normalisation() -> No
     assert set(sources) == {"ppfx", "k"}
     assert sources["ppfx"] == pytest.approx(np.sqrt([(9.0 + 16.0) / 2.0]))
     assert sources["k"] == pytest.approx([2.0])
+
+
+def test_one_side_counts_and_replicas_do_not() -> None:
+    labels = ["nominal", "lightDown", "dirtUp", "bootstrap_000"]
+    sources = systematic_sources(np.array([[10.0, 8.0, 11.0, 15.0]]), labels)
+    assert {name: s.tolist() for name, s in sources.items()} == {"light": [2.0], "dirt": [1.0]}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fileset import InputError, load_fileset
+from fileset import InputError, Ledger, load_fileset
 from processors import NuoneProcessor
 from processors.categories import CATEGORIES
 from processors.pipeline import Execution, process_fileset
@@ -196,6 +196,26 @@ def test_dataset_that_lacks_a_variation_carries_its_nominal(toy, dune_file):
     assert not np.array_equal(hist["fd", :, "fluxUp", ...].view(flow=True), nominal)
     own = hist["nd", :, "MECnormUp", ...].values(flow=True)
     assert not np.array_equal(own, hist["nd", :, "nominal", ...].values(flow=True))
+
+
+def test_alternative_dataset_becomes_a_variation_of_its_base(templates):
+    # The same events at twice the exposure: half of them for every proton.
+    part = {name: histogram["signal", ...] for name, histogram in templates.histograms.items()}
+    rows = [row for row in templates.ledger.rows if row.dataset == "signal"]
+    rows += [replace(row, dataset="light", pot=2.0 * row.pot) for row in rows]
+    metadata = templates.datasets["signal"]
+    light = metadata | {"alternative_to": "signal", "variation": "light_up"}
+    found = collect(
+        {"signal": part, "light": part},
+        Ledger(tuple(rows)),
+        {"signal": metadata, "light": light},
+        {},
+    )
+    assert found.simulated == ["signal"]
+    prediction = found.prediction(1e21)
+    nominal, half = (prediction["nuone", x, ...].values() for x in ("nominal", "lightUp"))
+    assert half == pytest.approx(0.5 * nominal)
+    assert found.provenance["alternatives"]["light"]["label"] == "lightUp"
 
 
 def test_data_carry_their_counts_in_every_variation(templates):

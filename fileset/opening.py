@@ -7,22 +7,32 @@ import contextlib
 import hashlib
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
+import numpy as np
 import uproot
 
 from .errors import InputError
+from .ntuples import check_fields, check_pages
 
 HEAD = 512
 """Bytes from the beginning of a file by which its container is recognised."""
 
-_READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.")
+READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.", "fileset.basket_")
+"""Beginnings of the names of modules that do nothing but read."""
 
 ROOT_MAGIC = b"root"
+
+# Class to its versions, as uproot comes.
+_BUILT_IN = {
+    found: dict(found.known_versions)
+    for found in uproot.classes.values()
+    if hasattr(found, "known_versions")
+}
 
 
 @dataclass(frozen=True)
@@ -69,13 +79,21 @@ class EventFile:
 
 
 @contextlib.contextmanager
-def readable(where: str) -> Iterator[None]:
+def readable(where: str, readers: tuple[str, ...] = READERS) -> Iterator[None]:
     """Turn whatever a damaged file makes a library raise into one line about the file.
+
+    Parameters
+    ----------
+    where : str
+        Beginning of the line.
+    readers : tuple of str
+        See :func:`is_reading`.
 
     Raises
     ------
     InputError
     """
+    _forget_classes()
     try:
         yield
     except (InputError, ConnectionError, TimeoutError):
@@ -84,26 +102,80 @@ def readable(where: str) -> Iterator[None]:
         raise InputError(f"{where}: no such file; check the path in the description") from None
     # Damaged bytes reach every corner of the readers, which then raise anything at all.
     except Exception as error:
-        if not (isinstance(error, OSError) or is_reading(error)):
+        if not (isinstance(error, OSError) or is_reading(error, readers)):
             raise
-        lines = str(error).strip(" ,:\n").splitlines()
-        reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        raise InputError(
-            f"{where}: cannot be read ({reason}); check that it is complete or copy it again"
-        ) from error
+        raise InputError(f"{where}: {damage(error)}") from error
 
 
-def is_reading(error: BaseException) -> bool:
-    """Whether an error arose while a file was read, and not in what was made of its content."""
+def _forget_classes() -> None:
+    """Give uproot its own classes back, such as TBranch.
+
+    A file with a damaged version number makes it replace one of them by what that file says about
+    it, for all files that are read afterwards in the same process.
+    """
+    for found, versions in _BUILT_IN.items():
+        if found.known_versions != versions:
+            found.known_versions.clear()
+            found.known_versions.update(versions)
+
+
+def damage(error: BaseException) -> str:
+    """What is wrong with a file and what to do, by the error of reading it."""
+    text = reason(error)
+    if "compression algorithm" in text:
+        return (
+            f"cannot be read ({text}); it is damaged, or compressed in a way that is not known "
+            "here: copy it again, or write it with ZSTD, LZ4, ZLIB or LZMA"
+        )
+    return f"cannot be read ({text}); check that it is complete or copy it again"
+
+
+def reason(error: BaseException) -> str:
+    r"""Kind of an error and the line of what it says that tells what is wrong.
+
+    >>> reason(ValueError("no such basket\nin file a.root")), reason(KeyError())
+    ('ValueError: no such basket', 'KeyError')
+    """
+    # Uproot begins with the object that it was reading, if it has begun with one.
+    lines = str(error).strip(" ,:\n").rpartition("\n\n")[2].splitlines()
+    return printable(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
+
+
+def printable(text: str) -> str:
+    r"""Text as it is, or escaped: a name in a damaged file may hold anything.
+
+    >>> printable("b\u00fcndel"), printable("a\x00b")
+    ('bündel', 'a\\x00b')
+    """
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def origin(error: BaseException) -> BaseException:
+    """The error that others were raised from."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def is_reading(error: BaseException, readers: tuple[str, ...] = READERS) -> bool:
+    """Whether an error arose while a file was read, and not in what was made of its content.
+
+    Parameters
+    ----------
+    error : exception
+    readers : tuple of str
+        Beginnings of the names of modules in which any error is one of reading.
+    """
     found: BaseException | None = error
     while found is not None:
         frames = (
             frame.f_globals.get("__name__", "")
             for frame, _ in traceback.walk_tb(found.__traceback__)
         )
-        if any(name.startswith(_READERS) for name in frames):
+        if any(name.startswith(readers) for name in frames):
             return True
-        found = found.__cause__ or found.__context__
+        hidden = None if found.__suppress_context__ else found.__context__
+        found = found.__cause__ or hidden
     return False
 
 
@@ -127,13 +199,22 @@ def check_complete(directory: uproot.ReadOnlyDirectory) -> None:
 
 def names_of(content: Any) -> frozenset[str]:
     """Dotted names of the branches of a TTree or of the fields of an RNTuple."""
-    options = {"full_paths": False} if isinstance(content, uproot.TTree) else {}
-    return frozenset(content.keys(recursive=True, **options))
+    if isinstance(content, uproot.TTree):
+        return frozenset(content.keys(recursive=True, full_paths=False))
+    check_fields(content)
+    return frozenset(content.keys(recursive=True))
 
 
 def root_tree(content: Any) -> Tree:
     """Events of a TTree or an RNTuple."""
+    if not hasattr(content, "num_entries"):
+        raise InputError(
+            f"{printable(content.classname)} is no class of events, expected TTree or RNTuple; the "
+            "file is damaged: copy it again"
+        )
+    names = names_of(content)
     if not isinstance(content, uproot.TTree):
+        check_pages(content)
         dotted = next((name for name in content.keys(recursive=False) if "." in name), None)
         if dotted:
             raise InputError(
@@ -144,21 +225,56 @@ def root_tree(content: Any) -> Tree:
         starts = (int(cluster.num_first_entry) for cluster in content.cluster_summaries)
         return Tree(
             entries=int(content.num_entries),
-            names=names_of(content),
+            names=names,
             read=lambda name, stop: content[name].array(entry_stop=stop),
             # An RNTuple does not say; files seldom hold anything else.
             size=int(content.file.source.num_bytes or 0),
             boundaries=(*starts, int(content.num_entries)),
         )
+    _check_split(content)
     leaves = [branch for branch in content.itervalues() if branch.num_baskets]
+    _check_entries(content, leaves)
     offsets = [frozenset(map(int, branch.entry_offsets)) for branch in leaves]
     return Tree(
         entries=int(content.num_entries),
-        names=names_of(content),
+        names=names,
         read=lambda name, stop: content[name].array(entry_stop=stop),
         size=int(content.compressed_bytes),
         boundaries=tuple(sorted(frozenset.intersection(*offsets))) if offsets else (0,),
     )
+
+
+def _check_split(tree: Any) -> None:
+    """Refuse a TTree of nothing but whole objects, which cannot be read by column."""
+    kinds = {
+        branch.name: str(branch.member("fClassName"))
+        for branch in tree.branches
+        if branch.classname == "TBranchElement" and not branch.branches
+    }
+    whole = [name for name, kind in kinds.items() if tree.file.streamer_named(kind) is not None]
+    if whole and len(whole) == len(tree.branches):
+        raise InputError(
+            f"tree {tree.name!r}: branch {whole[0]!r} holds unsplit objects of class "
+            f"{kinds[whole[0]]}, which cannot be read by column; write it with split level 99, or "
+            "make a flat file of it"
+        )
+
+
+def _check_entries(tree: Any, leaves: Sequence[Any]) -> None:
+    """Refuse a TTree that counts other entries than its branches hold."""
+    for branch in leaves:
+        starts = np.asarray(branch.entry_offsets)
+        if starts[0] != 0 or np.any(np.diff(starts) < 0):
+            raise InputError(
+                f"the baskets of branch {branch.name!r} are not in order; the file is damaged: "
+                "copy it again"
+            )
+    filled = max((int(branch.num_entries) for branch in leaves), default=tree.num_entries)
+    if filled != tree.num_entries:
+        raise InputError(
+            f"tree {tree.name!r} says that it has {tree.num_entries} entries, but its branches "
+            f"hold {filled}; the file is damaged or was not closed: copy it again"
+        )
 
 
 def loaded_tree(path: str, events: ak.Array) -> Tree:

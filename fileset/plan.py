@@ -143,8 +143,9 @@ def make_plan(
             for path, bad in found.bad.items()
         )
     # Simulated events may share their numbers between datasets, recorded ones may not.
+    names = {info.path: dataset.name for dataset, info in recorded}
     for path, why in same_events(recorded).items():
-        raise InputError(f"{path}: {why}")
+        raise InputError(f"dataset {names[path]!r}, {path}: {why}")
     return plan
 
 

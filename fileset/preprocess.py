@@ -20,7 +20,7 @@ from .errors import InputError
 from .files import Facts, FileInfo, metadata
 from .plan import DEFAULT_CHUNKSIZE, ranges
 from .remote import is_remote
-from .survey import Progress, Survey, check_alike, survey
+from .survey import Progress, Survey, check_alike, share, survey
 
 _FACTS = tuple(f.name for f in fields(Facts))
 
@@ -69,6 +69,9 @@ def preprocess(
     known = _remembered(target, journal)
     found = {}
     with journal.open("a", encoding="utf-8") as notes:
+        if notes.tell():
+            # The last line may have been cut.
+            notes.write("\n")
         for name, dataset in fileset.items():
             knowing = replace(dataset, known=known | dataset.known)
             with _noting(notes, progress) as note:
@@ -76,6 +79,8 @@ def preprocess(
                     knowing, checksum="make" if checksums else "", workers=workers, progress=note
                 )
             check_alike(dataset, found[name].infos)
+            if skip_bad_files:
+                fileset[name] = _remaining(knowing, found[name])
     if skip_bad_files or not any(result.bad for result in found.values()):
         write(target, fileset, found)
         journal.unlink()
@@ -96,13 +101,21 @@ def write(target: Path, fileset: Fileset, found: Mapping[str, Survey]) -> None:
             partial.write_text(text, encoding="utf-8")
 
 
+def _remaining(dataset: Dataset, found: Survey) -> Dataset:
+    """The dataset without its bad files: an explicit exposure is that of the others."""
+    if dataset.pot is None or not found.bad or not found.infos:
+        return dataset
+    return replace(dataset, pot=sum(info.pot for info in share(dataset, found)))
+
+
 def _entry(dataset: Dataset, infos: list[FileInfo]) -> dict[str, Any]:
     """One dataset of coffea's JSON."""
+    default = Dataset("", {})
     options = {
         f.name: value
         for f in fields(Dataset)
         if f.name not in ("name", "files", "known")
-        and (value := getattr(dataset, f.name)) != f.default
+        and (value := getattr(dataset, f.name)) != getattr(default, f.name)
     }
     told = metadata(dataset, infos[0])
     # coffea adds the name itself and refuses it here.
@@ -143,13 +156,13 @@ def _remembered(target: Path, journal: Path) -> dict[str, dict[str, Any]]:
         for dataset in load_fileset(target).values():
             known |= dataset.known
     if journal.exists():
-        for line in journal.read_text(encoding="utf-8").splitlines():
+        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 values = json.loads(line)
-            except ValueError:
+                known[values["path"]] = values
+            except (ValueError, TypeError, KeyError):
                 # The last line of an interrupted run.
                 continue
-            known[values["path"]] = values
     return known
 
 

@@ -3,6 +3,7 @@
 import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -148,7 +149,13 @@ def _inspected(
         import loky
 
         pool = loky.get_reusable_executor(max_workers=workers, timeout=600)
-        yield from zip(dataset.files, pool.map(look, tasks, chunksize=8), strict=True)
+        try:
+            yield from zip(dataset.files, pool.map(look, tasks, chunksize=8), strict=True)
+        except BrokenExecutor as error:
+            raise InputError(
+                f"dataset {dataset.name!r}: a process that looked into its files died "
+                f"({reason(error)}); look again with one worker to see at which file"
+            ) from error
     else:
         yield from zip(dataset.files, map(look, tasks), strict=True)
 

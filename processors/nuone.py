@@ -1,5 +1,6 @@
 """The analysis: events to histograms, one chunk at a time."""
 
+import copy
 import functools
 import operator
 from collections import Counter
@@ -83,6 +84,7 @@ class NuoneProcessor(ProcessorABC):
         self.variations, self.files = read_files(variations)
         self.radiative = radiative
         self.basis = find_basis(templates)
+        self.sparse = False
         self.find()
 
     def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
@@ -100,21 +102,24 @@ class NuoneProcessor(ProcessorABC):
             :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key, and
             how many negative weights were clipped.
         """
-        return finished(self.filled(events))
+        columns, passes, counted = self._counted(events)
+        filled = self.histograms(columns, passes, self.templates(counted["flavours"]))
+        counted["clipped"].update(filled.pop("clipped"))
+        output = {events.metadata["dataset"]: _without(counted, "flavours") | filled}
+        return output if self.sparse else finished(output)
+
+    def summing(self) -> "NuoneProcessor":
+        """The same processor, whose results hold only the filled bins: smaller to send and add."""
+        same = copy.copy(self)
+        same.sparse = True
+        return same
 
     def postprocess(self, accumulator: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Make histograms of what was filled, their categories in order."""
         return finished(accumulator)
 
-    def filled(self, events: ak.Array) -> dict[str, dict[str, Any]]:
-        """As :meth:`process`, with only the filled bins of each histogram: what runs add up."""
-        columns, passes, counted = self._counted(events)
-        filled = self.histograms(columns, passes, self.templates(counted["flavours"]))
-        counted["clipped"].update(filled.pop("clipped"))
-        return {events.metadata["dataset"]: _without(counted, "flavours") | filled}
-
     def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
-        """What :meth:`filled` makes of all events, and the events that any histogram shows.
+        """What :meth:`process` makes of all events, and the events that any histogram shows.
 
         Returns
         -------

@@ -58,7 +58,7 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
     """Open and process one chunk; runs on the worker, where errors can still be told apart."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return Outcome(output=_process(processor)(chunk.open()))
+            return Outcome(output=processor.process(chunk.open()))
         except InputError as error:
             # A server that does not answer has been asked often enough already.
             if is_transient(error):
@@ -82,20 +82,6 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
                 return Outcome(unreadable=damage(error))
             return Outcome(lost=reason(error))
     raise AssertionError("unreachable")
-
-
-def _process(processor: ProcessorABC) -> Callable[[Any], dict[str, Any]]:
-    """How a processor turns events into what is added up.
-
-    One that also has ``filled`` gives there what is smaller to send and to add than histograms; a
-    class derived from it that has a ``process`` of its own means that one.
-    """
-    for found in type(processor).__mro__:
-        if "filled" in vars(found):
-            return processor.filled
-        if "process" in vars(found):
-            break
-    return processor.process
 
 
 def run(
@@ -138,7 +124,9 @@ def run(
     total: dict[str, Any] | None = None
     lost: dict[int, str] = {}
     skipped: set[int] = set()
-    stream = _in_order(_outcomes(plan, processor, executor), plan, progress)
+    # What is smaller to send and to add than histograms, where a processor can give it.
+    summing = getattr(processor, "summing", lambda: processor)()
+    stream = _in_order(_outcomes(plan, summing, executor), plan, progress)
     for _, group in itertools.groupby(stream, key=lambda item: plan[item[0]].file):
         chunks = {}
         for position, outcome in group:

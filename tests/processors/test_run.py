@@ -326,7 +326,7 @@ def test_run_without_a_single_good_chunk_is_refused_with_the_reason(toy, monkeyp
     def broken(self, events):
         raise ValueError("no good")
 
-    monkeypatch.setattr(NuoneProcessor, "filled", broken)
+    monkeypatch.setattr(NuoneProcessor, "process", broken)
     with pytest.raises(InputError, match="no chunk could be processed; the first: ValueError: no"):
         process_fileset(load_fileset(toy), NuoneProcessor(), Execution())
 

@@ -12,8 +12,9 @@ from fileset.files import FileInfo
 from fileset.formats import CAFANA_SPECTRUM, FORMATS
 from fileset.formats.cafana_spectrum import Spectrum
 from processors.categories import AXIS, CATEGORIES, DATA
+from processors.evaluation import unavailable
 from processors.hypotheses import coefficients
-from processors.registry import NOMINAL, find_variations, unavailable
+from processors.registry import NOMINAL, find_variations
 from processors.templates import Templates
 
 from .covariance import Shifts, relative_size

@@ -17,7 +17,8 @@ from typing import Any, TextIO
 from .atomic import renamed_when_complete
 from .catalog import KNOWN, Dataset, Fileset, load_fileset
 from .errors import InputError
-from .files import Facts, FileInfo, metadata
+from .facts import Facts
+from .files import FileInfo, metadata
 from .plan import DEFAULT_CHUNKSIZE, ranges
 from .remote import is_remote
 from .survey import Progress, Survey, check_alike, share, survey

@@ -10,7 +10,8 @@ import numpy as np
 
 from .catalog import Dataset
 from .errors import InputError
-from .files import FileInfo, event_numbers, inspect_file
+from .facts import event_numbers
+from .files import FileInfo, inspect_file
 from .formats import CAFANA_SPECTRUM
 from .formats.cafana_spectrum import open_spectra
 from .identity import describe, event_keys

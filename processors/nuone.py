@@ -16,19 +16,11 @@ from fileset.coffea_api import ProcessorABC
 
 from .categories import AXIS, SIGNAL, categorise
 from .columns import Columns, read_columns
+from .evaluation import available, factors, shifts
 from .fill import HISTOGRAMS, LABELS, Block, Entries, Filled, Filling, in_order
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
-from .registry import (
-    CATEGORY,
-    NOMINAL,
-    Variation,
-    available,
-    factors,
-    find_variations,
-    read_files,
-    shifts,
-)
+from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
 from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
 from .selections import find_selection, select
 

@@ -31,7 +31,7 @@ from fileset.atomic import renamed_when_complete
 from fileset.catalog import Fileset, load_fileset
 from fileset.coffea_api import ProcessorABC, accumulate
 from fileset.exposure import Ledger, LedgerRow, settle
-from fileset.files import stamp
+from fileset.facts import stamp
 from fileset.plan import Chunk
 from fileset.preprocess import preprocess
 from fileset.schema import LENGTH

@@ -4,7 +4,8 @@ A *weight* variation returns the factor of each event for an upward and a downwa
 one standard deviation; a *table* variation returns one factor per event and label (flux universes,
 cross-section knobs, replicas); a *shift* returns replaced columns, for which cuts, derived columns
 and bins are evaluated again. ``flux`` gives the bins ``fluxUp`` and ``fluxDown`` of the variation
-axis. How they are declared and evaluated: :mod:`processors.registry`; in a file of your own the
+axis. How they are declared and evaluated:
+:mod:`processors.registry` and :mod:`processors.evaluation`; in a file of your own the
 same decorator does, see ``docs/systematics.md``.
 """
 
@@ -15,7 +16,8 @@ from fileset.formats import FORMATS
 from fileset.identity import event_keys, mixed
 
 from .columns import Columns
-from .registry import NOMINAL, VARIATIONS, Metadata, at_sigmas, normalisation, rows, variation
+from .evaluation import at_sigmas, rows
+from .registry import NOMINAL, VARIATIONS, Metadata, normalisation, variation
 
 CALORIMETRIC = ("shower_energy", "slice_energy", "vertex_energy", "vertex_activity")
 """Columns that an energy scale moves."""

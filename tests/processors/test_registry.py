@@ -8,16 +8,8 @@ from hypothesis import strategies as st
 from fileset import InputError
 from processors import VARIATIONS, NuoneProcessor, normalisation, variation
 from processors.categories import AXIS, CATEGORIES
-from processors.registry import (
-    Variation,
-    VariationFile,
-    at_sigmas,
-    declare,
-    factors,
-    find_variations,
-    rows,
-    shifts,
-)
+from processors.evaluation import at_sigmas, factors, rows, shifts
+from processors.registry import Variation, VariationFile, declare, find_variations
 
 OWN = '''
 from processors import variation

@@ -10,8 +10,9 @@ from fileset.formats.nova_caf import KNOBS
 from processors import VARIATIONS
 from processors.categories import CATEGORIES
 from processors.columns import as_columns, provided, read_columns
+from processors.evaluation import factors, shifts, unavailable
 from processors.fill import TruthCells
-from processors.registry import CATEGORY, factors, shifts, unavailable
+from processors.registry import CATEGORY
 from processors.variations import REPLICAS
 
 WEIGHTS = [v for v in VARIATIONS.values() if not v.shift]

@@ -357,7 +357,9 @@ def _chunk_progress() -> Iterator[tuple[Any, Any]]:
 
 def _incomplete(templates: "Templates") -> bool:
     """Say what is missing; whether there is more than was to be skipped."""
-    for row in templates.ledger.missing:
+    # Of a file that is skipped, all chunks say the same: the last one is enough.
+    rows = {(row.path, -1 if row.skipped else row.start): row for row in templates.ledger.missing}
+    for row in rows.values():
         where = f"dataset {row.dataset!r}, {row.path}, entries {row.start}-{row.stop}: "
         # A reason that concerns the whole file says itself which.
         where = "" if row.missing.startswith("dataset ") else where

@@ -120,7 +120,7 @@ _OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "f
 KNOWN = "nudipole"
 """Key of a dataset in coffea's JSON under which preprocessing keeps what it found."""
 # Kept by coffea beside the files of a dataset; ours to read past, not to refuse.
-_FOREIGN = ("files", "metadata", "form", "compressed_form", "did", KNOWN)
+_FOREIGN = ("files", "metadata", "form", "compressed_form", "did", "tree", "treename", KNOWN)
 
 
 def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
@@ -183,7 +183,7 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
     metadata = entry.get("metadata") or {}
     if not isinstance(metadata, Mapping):
         raise InputError(f"{where}: metadata = {metadata!r}, expected keys and values")
-    options = {k: v for k, v in entry.items() if k not in _FOREIGN and k != "tree"}
+    options = {k: v for k, v in entry.items() if k not in _FOREIGN}
     if options.get("format") == "root":
         # coffea's word for any ROOT file.
         del options["format"]
@@ -200,7 +200,8 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
 
 def _files(entry: Mapping[str, Any], where: str, folder: Path, timeout: float) -> dict[str, str]:
     """Path to tree, with patterns expanded; coffea allows {path: tree} and {path: {...}}."""
-    listed, tree = entry["files"], str(entry.get("tree", ""))
+    # The second is coffea's word.
+    listed, tree = entry["files"], str(entry.get("tree") or entry.get("treename") or "")
     if isinstance(listed, str):
         listed = [listed]
     if not isinstance(listed, Mapping | list):

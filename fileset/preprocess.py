@@ -121,7 +121,10 @@ def _entry(dataset: Dataset, infos: list[FileInfo]) -> dict[str, Any]:
     told = metadata(dataset, infos[0])
     # coffea adds the name itself and refuses it here.
     del told["dataset"]
+    trees = {info.tree for info in infos}
     return {
+        # What coffea's Runner asks for, although each file says it too.
+        **({"treename": trees.pop()} if len(trees) == 1 else {}),
         "files": {
             info.path: {
                 "object_path": info.tree,

@@ -15,7 +15,7 @@ from ..columns import Expression, first, not_negative
 from ..errors import InputError
 from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
-from .base import Exposure, Format
+from .base import Exposure, Format, total
 
 NUMI_BEAM_DIRECTION = (-8.42393199e-4, -6.17395015e-2, 9.98091942e-1)
 """NuMI beam in the near-detector frame (not the z axis)."""
@@ -117,14 +117,14 @@ def _spill_branch(file: EventFile, name: str) -> NDArray[Any] | None:
 def spills(file: EventFile) -> Exposure | None:
     """Sum of ``spillpot`` over the spill tree."""
     pot = _spill_branch(file, "spillpot")
-    return None if pot is None else Exposure(float(pot.sum(dtype=np.float64)))
+    return None if pot is None else Exposure(total(pot))
 
 
 def total_pot(file: EventFile) -> Exposure | None:
     """Histogram ``TotalPOT`` of derived files."""
     if "TotalPOT" not in file.objects:
         return None
-    return Exposure(float(file.get("TotalPOT").values(flow=True).sum()))
+    return Exposure(total(file.get("TotalPOT").values(flow=True)))
 
 
 def is_simulation(file: EventFile) -> bool | None:
@@ -176,6 +176,8 @@ _INNER_LISTS = {
     "rec.mc.nu.rwgt.ppfx.vuniv": "rec.mc.nu.rwgt.ppfx.vuniv",
 }
 _UNIVERSES = "rec.mc.nu.rwgt.ppfx.vuniv"
+# PPFX makes 100; each one more is one more histogram.
+_MOST_UNIVERSES = 10_000
 
 
 def knobs(file: EventFile) -> tuple[str, ...] | None:
@@ -200,7 +202,13 @@ def universes(file: EventFile) -> int:
         counts = file.tree.read(_UNIVERSES + LENGTH, None)
     else:
         counts = ak.num(file.tree.read(_UNIVERSES, None), axis=2)
-    return int(ak.max(counts, axis=None, initial=0, mask_identity=False))
+    lengths = np.append(ak.to_numpy(ak.flatten(counts, axis=None)), 0)
+    if lengths.min() < 0 or lengths.max() > _MOST_UNIVERSES:
+        raise InputError(
+            f"neutrinos with {lengths.min()} to {lengths.max()} flux universes, expected 0 to "
+            f"{_MOST_UNIVERSES}; the file is damaged: copy it again"
+        )
+    return int(lengths.max())
 
 
 NOVA_CAF = Format(
@@ -252,7 +260,7 @@ NOVA_CAF = Format(
         "knob_plus2": _knobs("plus2sigma"),
     },
     exposure_sources={"spills": spills, "TotalPOT": total_pot},
-    identity=("rec.hdr.run", "rec.hdr.subrun", "rec.hdr.cycle", "rec.hdr.evt", "rec.hdr.subevt"),
+    identity=("rec.hdr.run", "rec.hdr.subrun", "rec.hdr.evt", "rec.hdr.cycle", "rec.hdr.subevt"),
     is_mc=is_simulation,
     horn_current=horn_current,
     is_overlay=is_overlay,

@@ -119,7 +119,7 @@ def test_coffeas_runner_takes_it_as_it_stands_and_gives_the_same_histograms(proc
         schema=FORMATS["nova_caf"].schema,
         metadata_cache={},
     )
-    output = runner(written, NuoneProcessor(variations="flux"), treename="recTree")
+    output = runner(written, NuoneProcessor(variations="flux"))
     for name, result in output.items():
         expected = templates.hist[name, "nuone" if name != "nd_data" else "data", ...]
         found = result["spectrum"]["nuone" if name != "nd_data" else "data", ...]

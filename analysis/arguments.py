@@ -65,24 +65,18 @@ def parser() -> argparse.ArgumentParser:
     _skip_option(verb)
     _json_option(verb)
 
+    verb = _verb(verbs, "columns", "which branches a run reads", "columns nova_nd.toml")
+    verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
+    _physics_options(verb)
+    _json_option(verb)
+
     verb = _verb(verbs, "process", "events to templates", "process nova_nd.toml -o templates.zip")
     verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
     verb.add_argument("-o", "--output", type=Path, required=True, help="templates file to write")
-    verb.add_argument(
-        "--selection",
-        default="note_window",
-        help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
-    )
-    verb.add_argument(
-        "--variations", help="comma-separated names and files of your own (x.py), 'all' or 'none'"
-    )
-    verb.add_argument(
-        "--templates", help="signal templates, comma-separated, such as magnetic; default: all"
-    )
+    _physics_options(verb)
     verb.add_argument(
         "--skim", type=Path, metavar="DIR", help="keep selected rows there for the next run"
     )
-    verb.add_argument("--radiative", default="none", help="none, sarantakos or bks: SM signal")
     verb.add_argument(
         "--allow-missing",
         action="store_true",
@@ -139,6 +133,21 @@ def _verb(verbs: Any, name: str, text: str, example: str) -> argparse.ArgumentPa
     )
     verb.set_defaults(command=name)
     return verb
+
+
+def _physics_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--selection",
+        default="note_window",
+        help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
+    )
+    verb.add_argument(
+        "--variations", help="comma-separated names and files of your own (x.py), 'all' or 'none'"
+    )
+    verb.add_argument(
+        "--templates", help="signal templates, comma-separated, such as magnetic; default: all"
+    )
+    verb.add_argument("--radiative", default="none", help="none, sarantakos or bks: SM signal")
 
 
 def _execution_options(verb: argparse.ArgumentParser) -> None:

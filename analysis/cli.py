@@ -182,11 +182,29 @@ def _print_spectra(fileset: "Fileset", arguments: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
+def columns(arguments: argparse.Namespace) -> int:
+    """Say which branches a run reads, without reading any."""
+    from fileset import load_fileset, make_plan
+    from processors.tracing import trace
+
+    from .tables import columns_table, encode
+
+    processor = _processor(arguments)
+    plan = make_plan(load_fileset(arguments.fileset))
+    first = {chunk.dataset: chunk for chunk in reversed(plan)}
+    found = {name: trace(processor, first[name]) for name in reversed(first)}
+    if arguments.json:
+        print(encode(found))
+        return 0
+    for name, traced in found.items():
+        _print_table(columns_table(name, traced))
+    return 0
+
+
 def process(arguments: argparse.Namespace) -> int:
     """Process a fileset and save the templates."""
     from fileset import load_fileset
     from fileset.formats import CAFANA_SPECTRUM
-    from processors import NuoneProcessor
     from processors.pipeline import process_fileset, process_spectra
 
     if not arguments.output.parent.is_dir():
@@ -195,9 +213,7 @@ def process(arguments: argparse.Namespace) -> int:
     if any(dataset.format == CAFANA_SPECTRUM for dataset in fileset.values()):
         templates = process_spectra(fileset)
     else:
-        processor = NuoneProcessor(
-            arguments.selection, arguments.variations, arguments.radiative, arguments.templates
-        )
+        processor = _processor(arguments)
         with _chunk_progress() as (planned, progress):
             templates = process_fileset(
                 fileset, processor, _execution(arguments), planned=planned, progress=progress
@@ -314,8 +330,16 @@ def report(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, simulate, files, process, show, covariance, limit, report)
+    for command in (demo, simulate, files, columns, process, show, covariance, limit, report)
 }
+
+
+def _processor(arguments: argparse.Namespace) -> Any:
+    from processors import NuoneProcessor
+
+    return NuoneProcessor(
+        arguments.selection, arguments.variations, arguments.radiative, arguments.templates
+    )
 
 
 def _execution(arguments: argparse.Namespace) -> Any:

@@ -16,6 +16,7 @@ from processors.evaluation import unavailable
 from processors.hypotheses import coefficients
 from processors.registry import NOMINAL, find_variations
 from processors.templates import Templates
+from processors.tracing import Traced
 
 from .covariance import Shifts, relative_size
 from .experiments import Limit
@@ -149,6 +150,22 @@ def ledger_table(templates: Templates) -> Table:
     ]
     columns = ("dataset", "kind", "format", "chunks", "missing", "entries", "POT")
     return Table("ledger", columns, rows)
+
+
+def columns_table(dataset: str, traced: Sequence[Traced]) -> Table:
+    """What a run reads of a dataset, one row per column."""
+    rows = [
+        (
+            column.column,
+            "all" if column.all_events else "selected",
+            ", ".join(column.uses),
+            ", ".join(column.branches),
+        )
+        for column in traced
+    ]
+    branches = {branch for column in traced for branch in column.branches}
+    title = f"{len(branches)} branches that a run reads of {dataset!r}"
+    return Table(title, ("column", "of events", "for", "branches"), rows)
 
 
 def notes(templates: Templates) -> list[str]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import awkward as ak
 from coffea.nanoevents import BaseSchema, NanoEventsFactory
+from coffea.nanoevents.mapping import UprootSourceMapping
 from coffea.nanoevents.methods import base
 from coffea.nanoevents.schemas.base import listarray_form
 from coffea.nanoevents.transforms import counts2offsets_form
+from coffea.nanoevents.util import tuple_to_key
 from coffea.processor import IterativeExecutor, ProcessorABC, Runner, accumulate
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "NanoEventsFactory",
     "ProcessorABC",
     "Runner",
+    "UprootSourceMapping",
     "accumulate",
     "counts2offsets_form",
     "listarray_form",
     "nanoevents",
+    "tuple_to_key",
 ]
 
 

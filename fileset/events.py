@@ -1,21 +1,31 @@
 """Open ranges of entries as coffea events, and give them their canonical columns."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import awkward as ak
 
-from .coffea_api import NanoEventsFactory, nanoevents
+from .baskets import open_source
+from .coffea_api import nanoevents
 from .columns import CANONICAL, Expression, describe, with_columns
 from .errors import InputError
 from .formats import FORMATS
 from .formats.base import Loader
 from .opening import content_uuid, readable
-from .remote import open_root
+from .virtual import Followed, source_events
 
 
-def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str, Any]) -> ak.Array:
+def open_events(
+    path: str,
+    tree: str,
+    start: int,
+    stop: int,
+    metadata: dict[str, Any],
+    *,
+    touched: Callable[[str], object] | None = None,
+) -> ak.Array:
     """Open a range of entries as coffea events, without reading them.
 
     Parameters
@@ -25,6 +35,8 @@ def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str,
         Range of entries.
     metadata : dict
         As from :func:`fileset.files.metadata`, with the ``fileuuid`` that was planned.
+    touched : callable, optional
+        Called with the name of each branch when it is read.
 
     Returns
     -------
@@ -46,20 +58,15 @@ def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str,
         return nanoevents(events[start:stop], known)
     with readable(where):
         try:
-            file = open_root(path, timeout=metadata["timeout"])
+            source = open_source(path, tree, timeout=metadata["timeout"])
+            uuid = source.uuid
         except InputError as error:
             reason = str(error).removeprefix(f"{path}: ")
             raise InputError(f"{where}: {reason}") from error.__cause__
-    _check_uuid(str(file.file.uuid), metadata, where)
+    _check_uuid(uuid, metadata, where)
     with readable(where):
-        return NanoEventsFactory.from_root(
-            file,
-            treepath=tree,
-            schemaclass=layout.schema,
-            entry_start=start,
-            entry_stop=stop,
-            metadata=known,
-        ).events()
+        followed = source if touched is None else Followed(source, touched)
+        return source_events(followed, layout.schema, start, stop, known)
 
 
 @functools.lru_cache(maxsize=1)
@@ -104,11 +111,14 @@ def canonical_expressions(events: ak.Array) -> tuple[ak.Array, dict[str, Express
     Raises
     ------
     InputError
-        If the dataset asks for a perfect detector and the format lacks the truth for it.
+        If the dataset asks for a perfect detector and the format lacks the truth for it, or how
+        many events an entry holds cannot be read.
     """
     layout = FORMATS[events.metadata["format"]]
     if layout.unfold is not None:
-        events = layout.unfold(events)
+        # How many events an entry holds has to be read.
+        with readable(describe(events)):
+            events = layout.unfold(events)
     expressions = dict(layout.columns)
     if branch := events.metadata.get("weight"):
         path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))

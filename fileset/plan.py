@@ -61,6 +61,24 @@ class Chunk:
         )
 
 
+def recorded_events(chunk: Chunk) -> tuple[ak.Array, set[str]]:
+    """No event of a chunk, and the branches that are asked for while one works on them.
+
+    Returns
+    -------
+    coffea NanoEvents, length 0
+        As of :meth:`Chunk.open`; nothing is read.
+    set of str
+        Filled as branches are touched; it stays empty for a file that is read as a whole.
+    """
+    touched: set[str] = set()
+    known = {**chunk.metadata, "fileuuid": chunk.uuid}
+    events = open_events(
+        chunk.path, chunk.tree, chunk.start, chunk.start, known, touched=touched.add
+    )
+    return events, touched
+
+
 def make_plan(
     fileset: Fileset,
     *,

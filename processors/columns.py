@@ -186,6 +186,11 @@ class Columns:
 
         return Columns(len(self), self.metadata, allowed & self.fields, read, anything=True)
 
+    @property
+    def touched(self) -> frozenset[str]:
+        """Columns that have been read or computed so far."""
+        return frozenset(self._known)
+
     def replaced(self, values: Mapping[str, Any]) -> "Columns":
         """The same events with other values; what is derived from them follows.
 

@@ -134,7 +134,7 @@ class NuoneProcessor(ProcessorABC):
         passes = self.passes(columns)
         weight = nominal_weights(columns, clipped)
         signal = columns.category == AXIS.index(SIGNAL)
-        if self.radiative != "none":
+        if self.radiative != "none" and signal.any():
             weight[signal] *= radiative_weight(columns[signal], self.radiative)
         flavours: set[int] = set()
         if signal.any() and columns.metadata["is_mc"]:
@@ -204,8 +204,9 @@ class NuoneProcessor(ProcessorABC):
         category = categorise(events)
         signal = np.flatnonzero(category == AXIS.index(SIGNAL))
         ratio = np.ones(len(events))
-        # The radiative correction is that of the SM alone.
-        ratio[signal] = radiative_weight(events[signal], self.radiative)
+        if len(signal):
+            # The radiative correction is that of the SM alone.
+            ratio[signal] = radiative_weight(events[signal], self.radiative)
         rows, labels, ratios = [np.arange(len(events))], [category], [ratio]
         if templates and len(signal):
             for label, (index, weights) in template_weights(events[signal], templates).items():

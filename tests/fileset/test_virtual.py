@@ -1,0 +1,96 @@
+"""Events whose branches are decoded here against those of coffea."""
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+from coffea.nanoevents import NanoEventsFactory
+
+from fileset import baskets
+from fileset.baskets import open_source
+from fileset.formats import FORMATS
+from fileset.simulate import simulate
+from fileset.virtual import source_events, source_of
+
+
+def leaves(records, path=()):
+    for name in records.fields:
+        member = records[name]
+        below = leaves(member, (*path, name)) if member.fields else [(*path, name)]
+        yield from below
+
+
+def assert_same_events(path, layout, start, stop):
+    tree, schema, metadata = FORMATS[layout].tree, FORMATS[layout].schema, {"dataset": "a"}
+    expected = NanoEventsFactory.from_root(
+        uproot.open({path: None}),
+        treepath=tree,
+        schemaclass=schema,
+        entry_start=start,
+        entry_stop=stop,
+        metadata=metadata,
+    ).events()
+    found = source_events(open_source(path, tree), schema, start, stop, metadata)
+    assert type(found) is type(expected)
+    assert found.metadata == expected.metadata
+    assert found.layout.form == expected.layout.form
+    assert found.attrs["@form"] == expected.attrs["@form"]
+    for leaf in leaves(expected):
+        assert ak.array_equal(
+            found[leaf], expected[leaf], equal_nan=True, dtype_exact=True, check_parameters=True
+        ), leaf
+
+
+@pytest.mark.parametrize(
+    ("layout", "container"),
+    [
+        ("nova_caf", "ttree"),
+        ("nova_caf", "rntuple"),
+        ("nova_flat_caf", "ttree"),
+        ("dune_fd_caf", "ttree"),
+        ("dune_fd_caf", "rntuple"),
+    ],
+)
+def test_events_are_those_of_coffea(tmp_path, layout, container):
+    simulate(tmp_path, sample="nd", events=300, seed=4, layout=layout, container=container)
+    assert_same_events(str(next(tmp_path.glob("*.root"))), layout, 20, 250)
+
+
+@pytest.mark.parametrize(
+    ("path", "layout"),
+    [
+        ("dune_fd_caf/CICafFile_numu_x_nue.root", "dune_fd_caf"),
+        ("genie_gst/gntp.NuMI_C12_Dilepton_inclusive.gst.root", "genie_gst"),
+        ("gibuu/EventOutput.Pert.00000001.root", "gibuu"),
+    ],
+)
+def test_events_of_real_files_are_those_of_coffea(shared, path, layout):
+    assert_same_events(str(shared / "data/events" / path), layout, 10, 170)
+
+
+def test_a_branch_is_decoded_once_for_lengths_and_content(toy, monkeypatch):
+    events = chunk(toy)
+    read = []
+    original = baskets.Source.read
+    monkeypatch.setattr(
+        baskets.Source, "read", lambda s, name, *a: read.append(name) or original(s, name, *a)
+    )
+    ak.materialize(events.mc.nu.E)
+    ak.materialize(events.mc.nu.rwgt.ppfx.vuniv)
+    assert len(read) == len(set(read))
+
+
+def chunk(toy):
+    path = str(next((toy.parent / "signal").glob("*.root")))
+    found = open_source(path, "recTree")
+    return source_events(found, FORMATS["nova_caf"].schema, 100, 900, {})
+
+
+def test_events_know_their_source_until_others_are_made_of_them(toy):
+    events = chunk(toy)
+    found, start, stop = source_of(events)
+    run = found.read("rec.hdr.run", start, stop)
+    np.testing.assert_array_equal(run, events.hdr.run)
+    assert source_of(events[::-1]) is None
+    assert source_of(ak.with_field(events, run, "run")) is None
+    assert source_of(ak.Array([1, 2])) is None

@@ -40,6 +40,7 @@ from uproot.interpretation.numerical import AsDtype
 from .basket_bytes import DamagedError, UnsupportedError, check_places, read_basket
 from .basket_values import VECTOR, Encoding, Jagged, Lists, Values, Which
 from .errors import InputError
+from .memberwise import mend
 from .remote import TIMEOUT, is_remote, open_root
 
 __all__ = ["MAX_FILES", "Jagged", "Source", "encoding", "open_source"]
@@ -125,8 +126,16 @@ class Source:
         if self._tree is None:
             with self.lock:
                 if self._tree is None:
-                    self._tree = self.directory[self.tree_name]
+                    tree = self.directory[self.tree_name]
+                    if isinstance(tree, uproot.TTree):
+                        mend(tree)
+                    self._tree = tree
         return self._tree
+
+    @property
+    def is_ttree(self) -> bool:
+        """Whether it is no RNTuple."""
+        return isinstance(self.tree, uproot.TTree)
 
     @property
     def entries(self) -> int:

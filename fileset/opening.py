@@ -4,6 +4,7 @@ What is wrong with the bytes of a file becomes one line here.
 """
 
 import contextlib
+import functools
 import hashlib
 import traceback
 import uuid
@@ -17,6 +18,7 @@ import numpy as np
 import uproot
 
 from .errors import InputError
+from .memberwise import mend
 from .ntuples import check_fields, check_pages
 
 HEAD = 512
@@ -24,6 +26,9 @@ HEAD = 512
 
 READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.", "fileset.basket_")
 """Beginnings of the names of modules that do nothing but read."""
+
+# Where awkward finds that what was read is not as long as what is around it says.
+_ASSEMBLY = ("awkward.operations.ak_from_buffers", "awkward._nplikes.virtual")
 
 ROOT_MAGIC = b"root"
 
@@ -168,11 +173,13 @@ def is_reading(error: BaseException, readers: tuple[str, ...] = READERS) -> bool
     """
     found: BaseException | None = error
     while found is not None:
-        frames = (
+        frames = [
             frame.f_globals.get("__name__", "")
             for frame, _ in traceback.walk_tb(found.__traceback__)
-        )
+        ]
         if any(name.startswith(readers) for name in frames):
+            return True
+        if frames and frames[-1] in _ASSEMBLY:
             return True
         hidden = None if found.__suppress_context__ else found.__context__
         found = found.__cause__ or hidden
@@ -200,20 +207,53 @@ def check_complete(directory: uproot.ReadOnlyDirectory) -> None:
 def names_of(content: Any) -> frozenset[str]:
     """Dotted names of the branches of a TTree or of the fields of an RNTuple."""
     if isinstance(content, uproot.TTree):
-        return frozenset(content.keys(recursive=True, full_paths=False))
+        return frozenset(_branches(content))
     check_fields(content)
     return frozenset(content.keys(recursive=True))
 
 
+def _branches(tree: Any) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """Branches of a TTree by name, each with the member of its values that the name is of.
+
+    Those of a split object begin with its name, which ROOT itself repeats only if it ends in a
+    dot: ``rec.hdr.run`` in the branch ``rec.``, but ``hdr.run`` in the branch ``rec``. Only lists
+    inside lists have members: ROOT writes them into one branch.
+    """
+    members = mend(tree)
+    found = {}
+    for path, branch in tree.items(recursive=True):
+        top, inside, _ = path.partition("/")
+        prefix = f"{top.removesuffix('.')}."
+        name = path.rpartition("/")[2]
+        name = name if not inside or name.startswith(prefix) else prefix + name
+        for member in ((), *members.get(branch.name, ())):
+            found[".".join((name, *member))] = branch, member
+    return found
+
+
+def _read(
+    tree: Any, branches: dict[str, tuple[Any, tuple[str, ...]]], name: str, stop: int | None
+) -> ak.Array:
+    branch, member = branches[name] if name in branches else (tree[name], ())
+    values = branch.array(entry_stop=stop)
+    return values[member] if member else values
+
+
 def root_tree(content: Any) -> Tree:
-    """Events of a TTree or an RNTuple."""
+    """Events of a TTree or an RNTuple.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read by column.
+    """
     if not hasattr(content, "num_entries"):
         raise InputError(
             f"{printable(content.classname)} is no class of events, expected TTree or RNTuple; the "
             "file is damaged: copy it again"
         )
-    names = names_of(content)
     if not isinstance(content, uproot.TTree):
+        names = names_of(content)
         check_pages(content)
         dotted = next((name for name in content.keys(recursive=False) if "." in name), None)
         if dotted:
@@ -232,13 +272,14 @@ def root_tree(content: Any) -> Tree:
             boundaries=(*starts, int(content.num_entries)),
         )
     _check_split(content)
-    leaves = [branch for branch in content.itervalues() if branch.num_baskets]
+    branches = _branches(content)
+    leaves = [b for b, member in branches.values() if b.num_baskets and not member]
     _check_entries(content, leaves)
     offsets = [frozenset(map(int, branch.entry_offsets)) for branch in leaves]
     return Tree(
         entries=int(content.num_entries),
-        names=names,
-        read=lambda name, stop: content[name].array(entry_stop=stop),
+        names=frozenset(branches),
+        read=functools.partial(_read, content, branches),
         size=int(content.compressed_bytes),
         boundaries=tuple(sorted(frozenset.intersection(*offsets))) if offsets else (0,),
     )
@@ -281,7 +322,7 @@ def loaded_tree(path: str, events: ak.Array) -> Tree:
     """Events of a file that was read as a whole."""
     return Tree(
         entries=len(events),
-        names=frozenset(_dotted(events)),
+        names=frozenset(_dotted(events.layout.form)),
         read=lambda name, stop: events[tuple(name.split("."))][:stop],
         size=Path(path).stat().st_size,
         boundaries=(0, len(events)),
@@ -295,7 +336,11 @@ def content_uuid(path: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
-def _dotted(records: ak.Array) -> Iterator[str]:
-    for name in records.fields:
+def _dotted(form: ak.forms.Form) -> Iterator[str]:
+    # Of the form: of an array, the lengths of virtual lists would be read.
+    if not form.is_record:
+        yield from _dotted(form.content) if hasattr(form, "content") else ()
+        return
+    for name, content in zip(form.fields, form.contents, strict=True):
         yield name
-        yield from (f"{name}.{member}" for member in _dotted(records[name]))
+        yield from (f"{name}.{member}" for member in _dotted(content))

@@ -52,16 +52,20 @@ class CAFSchema(BaseSchema):
         super().__init__(base_form, *args, **kwargs)
         branches = dict(zip(self._form["fields"], self._form["contents"], strict=True))
         uncut = _uncut(branches)
+        # A split object gives 'rec', 'rec/slc' and 'rec/slc/slc.calE', with 'rec.' in front of the
+        # last components if its branch is 'rec.'.
+        split = {name[:i] for name in branches for i, c in enumerate(name) if c == "/"}
         leaves: dict[str, Form] = {}
         for name, form in branches.items():
-            # A split object gives 'rec/rec.slc/rec.slc.calE'; uproot writes counters 'n<branch>'.
             short = name.rsplit("/", 1)[-1]
-            if not (short.endswith(_UNUSED) or self._is_counter(name, branches) or uncut(short)):
+            unused = short.endswith(_UNUSED) or self._is_counter(name, branches)
+            if not (unused or uncut(short) or name in split):
                 leaves |= self._fields(short, _by_leaf(form, name, base_form.get("typenames")))
         record = self._record(leaves, path="", inside=False)
         self._form["fields"], self._form["contents"] = record["fields"], record["contents"]
 
     def _is_counter(self, name: str, branches: Mapping[str, Form]) -> bool:
+        # As written by uproot.
         return name.startswith(f"n{self.prefix}") or (name[:1] == "n" and name[1:] in branches)
 
     def _fields(self, name: str, form: Form) -> dict[str, Form]:

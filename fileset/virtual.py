@@ -190,14 +190,25 @@ class _Prepared(NamedTuple):
         return self.schema.behavior()
 
 
+def _is_readable(branch: Any) -> bool:
+    """Whether a branch is none of the objects that were split, nor one that nobody can read."""
+    return not branch.branches and not isinstance(branch.interpretation, Exception)
+
+
+def _typenames(tree: Any, options: dict[str, Any]) -> dict[str, str]:
+    """As ``tree.typenames()``, which fails at a branch that nobody can read."""
+    return {name: branch.typename for name, branch in tree.iteritems(recursive=True, **options)}
+
+
 def _form(
     source: "Source | Followed", schema: type[BaseSchema]
 ) -> tuple[dict[str, Any], ak.forms.Form]:
     """Form of the events of a file, as coffea and as awkward have it; made once."""
     if schema not in source.forms:
         with source.lock:
-            base = UprootSourceMapping._extract_base_form(source.tree)
-            base["typenames"] = source.tree.typenames()
+            options = {"filter_branch": _is_readable} if source.is_ttree else {}
+            base = UprootSourceMapping._extract_base_form(source.tree, options)
+            base["typenames"] = _typenames(source.tree, options)
             form = schema(base).form
             source.forms[schema] = form, ak.forms.from_dict(form)
     return source.forms[schema]

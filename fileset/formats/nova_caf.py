@@ -59,8 +59,11 @@ def _prong(*path: str) -> Expression:
 def _vertex(axis: str) -> Expression:
     def expression(events: ak.Array) -> NDArray[Any]:
         elastic = _elastic(events)
-        valid = ak.to_numpy(ak.fill_none(elastic.IsValid, 0)) != 0
-        return np.where(valid, ak.to_numpy(ak.fill_none(elastic.vtx[axis], np.nan)), np.nan)
+        position = ak.to_numpy(ak.fill_none(elastic.vtx[axis], np.nan))
+        if "IsValid" not in elastic.fields:
+            # Where it is a list, there is none without a vertex.
+            return position
+        return np.where(ak.to_numpy(ak.fill_none(elastic.IsValid, 0)) != 0, position, np.nan)
 
     return expression
 
@@ -110,7 +113,9 @@ def _spill_branch(file: EventFile, name: str) -> NDArray[Any] | None:
     if "spillTree" not in file.objects:
         return None
     spills = root_tree(file.get("spillTree"))
-    found = next((branch for branch in spills.names if branch.rpartition(".")[2] == name), None)
+    named = sorted(branch for branch in spills.names if branch.rpartition(".")[2] == name)
+    # Not the counter of a list, which has its name behind an 'n'.
+    found = next((branch for branch in named if branch[1:] not in named), None)
     return None if found is None else ak.to_numpy(spills.read(found, None))
 
 
@@ -240,7 +245,9 @@ NOVA_CAF = Format(
         "shower_gap": lambda e: not_negative(_prong("shwlid", "gap")(e)),
         "shower_energy_fraction": _prong("shwlid", "lid", "shwEFrac"),
         "vertex_energy": lambda e: not_negative(_prong("shwlid", "lid", "vtxgev")(e)),
-        "vertex_activity": lambda e: ak.fill_none(_elastic(e).prong3dvertexenergyvolume10, np.nan),
+        "vertex_activity": lambda e: not_negative(
+            ak.fill_none(_elastic(e).prong3dvertexenergyvolume10, np.nan)
+        ),
         "nuone_id": lambda e: e.sel.nuone.nuoneid,
         "epi0_id": lambda e: e.sel.nuone.epi0nuoneid,
         "nue_id": lambda e: e.sel.nueid.nueid,

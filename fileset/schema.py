@@ -103,12 +103,24 @@ class CAFSchema(BaseSchema):
             bare = members if inside else _contents(members)
             content = self._content(bare, path)
             return listarray_form(content, counts2offsets_form(lengths)) if bare else None
-        if path in self.lists and all(_is_list(form) for form in members.values()):
+        if path in self.lists and self._is_list_of(members, path):
             # Members share their offsets, except those of the lists inside.
             outer = next(form for name, form in members.items() if not _is_deeper(name, members))
             content = self._content(_contents(members), path)
             return {k: outer[k] for k in ("class", "offsets", "form_key")} | {"content": content}
         return members[""] if "" in members else self._record(members, path, inside)
+
+    def _is_list_of(self, members: Mapping[str, Form], path: str) -> bool:
+        """Whether members are those of a list, and not of a list inside what could be one."""
+        if not all(_is_list(form) for form in members.values()):
+            return False
+        begin = f"{path}."
+        deeper = (other.removeprefix(begin) for other in self.lists if other.startswith(begin))
+        inner = tuple(f"{other}." for other in deeper)
+        return not all(
+            name.startswith(inner) and not _is_list(form["content"])
+            for name, form in members.items()
+        )
 
     def _content(self, members: Mapping[str, Form], path: str) -> Form:
         return members[""] if "" in members else self._record(members, path, inside=True)

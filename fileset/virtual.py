@@ -28,6 +28,7 @@ def source_events(
     start: int,
     stop: int,
     metadata: dict[str, Any],
+    rows: NDArray[np.int64] | None = None,
 ) -> ak.Array:
     """Make events of a range of entries, without reading them.
 
@@ -40,6 +41,9 @@ def source_events(
         Range of entries; those that the file does not have are left out.
     metadata : dict
         For ``events.metadata``.
+    rows : ndarray of int, optional
+        Entries of the range to take, in ascending order, counted from its start; only of these are
+        branches decoded.
 
     Returns
     -------
@@ -47,11 +51,12 @@ def source_events(
         Virtual: a branch is read when it is first used.
     """
     stop = min(stop, source.entries)
-    key = (source.uuid, source.tree.object_path, f"{start}-{stop}")
+    length = stop - start if rows is None else len(rows)
+    key = (source.uuid, source.tree.object_path, f"0-{length}")
     known, form = _form(source, schema)
     parameters = known["parameters"] | {"metadata": metadata}
     prepared = _Prepared(schema, form.copy(parameters=parameters))
-    mapping = SourceMapping(source, start, stop)
+    mapping = SourceMapping(source, start, stop, rows)
     events = NanoEventsFactory(prepared, mapping, tuple_to_key(key), "virtual").events()
     # What coffea's tools expect there; to make a form of it costs as much as to read a small file.
     events.attrs["@form"] = known | {"parameters": parameters}
@@ -81,7 +86,7 @@ class Followed:
         return self._source.is_quick(name)
 
 
-def source_of(events: ak.Array) -> tuple[Source, int, int] | None:
+def source_of(events: ak.Array) -> "tuple[Source | Followed, int, int] | None":
     """Where events come from, to read branches of theirs without coffea.
 
     Parameters
@@ -99,9 +104,30 @@ def source_of(events: ak.Array) -> tuple[Source, int, int] | None:
     mapping = getattr(factory, "_mapping", None)
     if not isinstance(mapping, SourceMapping) or factory.events() is not events:
         return None
-    if isinstance(mapping.source, Followed):
+    if mapping.rows is not None:
         return None
     return mapping.source, mapping.start, mapping.stop
+
+
+def selected(events: ak.Array, rows: NDArray[np.int64]) -> ak.Array:
+    """Some of the events of a chunk; of those of a file, only these are read from then on.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+    rows : ndarray of int
+        In ascending order.
+
+    Returns
+    -------
+    coffea NanoEvents, length of ``rows``
+    """
+    found = source_of(events)
+    if found is None:
+        return events[rows]
+    source, start, stop = found
+    schema = events.attrs["@events_factory"]._schema.schema
+    return source_events(source, schema, start, stop, events.metadata, rows)
 
 
 class SourceMapping(UprootSourceMapping):
@@ -112,11 +138,20 @@ class SourceMapping(UprootSourceMapping):
     source : Source
     start, stop : int
         Range of entries.
+    rows : ndarray of int, optional
+        Those of them to take.
     """
 
-    def __init__(self, source: "Source | Followed", start: int, stop: int) -> None:
-        super().__init__(None, start, stop, cache={}, use_ak_forth=True, virtual=True)
-        self.source, self.start, self.stop = source, start, stop
+    def __init__(
+        self,
+        source: "Source | Followed",
+        start: int,
+        stop: int,
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        length = stop - start if rows is None else len(rows)
+        super().__init__(None, 0, length, cache={}, use_ak_forth=True, virtual=True)
+        self.source, self.start, self.stop, self.rows = source, start, stop, rows
         # awkward asks for the lengths of lists before their content.
         self._content: tuple[str, NDArray[Any]] | None = None
         self._array: tuple[str, ak.Array] | None = None
@@ -135,7 +170,7 @@ class SourceMapping(UprootSourceMapping):
             # awkward keeps it from here on.
             self._content = None
             return kept[1]
-        values = self.source.read(name, self.start, self.stop)
+        values = self.source.read(name, self.start, self.stop, self.rows)
         if not isinstance(values, Jagged):
             return np.reshape(values, -1)
         if asked == _CONTENT:
@@ -163,11 +198,14 @@ class SourceMapping(UprootSourceMapping):
         if kept is not None and kept[0] == name:
             return kept[1]
         if name is not None and self.source.is_quick(name) and not allow_missing:
-            array = _as_awkward(self.source.read(name, start, stop))
+            array = _as_awkward(self.source.read(name, self.start, self.stop, self.rows))
         else:
             branch = None if name is None else self.source.tree[name]
             with self.source.lock:
-                array = super().extract_column(branch, start, stop, allow_missing, use_ak_forth)
+                array = super().extract_column(
+                    branch, self.start, self.stop, allow_missing, use_ak_forth
+                )
+            array = array if self.rows is None else array[self.rows]
         if name is not None:
             self._array = name, array
         return array

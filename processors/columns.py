@@ -15,6 +15,7 @@ from fileset.columns import CANONICAL, Canonical, Expression, evaluate, place, w
 from fileset.errors import InputError
 from fileset.events import canonical_expressions
 from fileset.formats import FORMATS
+from fileset.virtual import selected
 
 from .kernels import constants
 
@@ -224,7 +225,7 @@ class _FromFile:
         return evaluate(self._events, name, expression, CANONICAL.get(name))
 
     def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
-        return _FromFile(self._events[rows], self._expressions)
+        return _FromFile(selected(self._events, rows), self._expressions)
 
 
 def read_columns(events: ak.Array) -> Columns:

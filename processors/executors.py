@@ -1,13 +1,13 @@
-"""Where chunks are processed: in this process, in a loky pool, or on a dask cluster.
+"""Where chunks are processed: in this process, in threads, in a loky pool, or on a dask cluster.
 
-All three are ``concurrent.futures`` executors. They differ in where a chunk runs, in nothing else:
+All four are ``concurrent.futures`` executors. They differ in where a chunk runs, in nothing else:
 planning, accounting and the order of the sum are :mod:`processors.run`'s.
 """
 
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from fileset.errors import InputError, closest
@@ -29,6 +29,13 @@ class InProcess(Executor):
 @contextlib.contextmanager
 def _iterative(workers: int, scheduler: str | None) -> Iterator[Executor]:
     yield InProcess()
+
+
+@contextlib.contextmanager
+def _threads(workers: int, scheduler: str | None) -> Iterator[Executor]:
+    # Decompression and the fill let other threads run; what is between them takes turns.
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        yield pool
 
 
 @contextlib.contextmanager
@@ -61,7 +68,12 @@ def _dask(workers: int, scheduler: str | None) -> Iterator[Executor]:
         yield stack.enter_context(client).get_executor(pure=False, retries=2)
 
 
-EXECUTORS = {"iterative": _iterative, "futures": _futures, "dask": _dask}
+EXECUTORS = {
+    "iterative": _iterative,
+    "threads": _threads,
+    "futures": _futures,
+    "dask": _dask,
+}
 """Name to a context manager of (workers, scheduler) that yields an executor."""
 
 

@@ -7,7 +7,7 @@ bins with events in them are kept (:class:`Filled`); as an ordinary ``hist`` obj
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hist
 import numba
@@ -156,18 +156,29 @@ class Filled:
 
     def to_hist(self) -> hist.Hist:
         """Histogram with axes category, variation and its own, weighted storage."""
-        target = empty(HISTOGRAMS[self.histogram], list(self.variations), self.categories)
-        size = HISTOGRAMS[self.histogram].size
-        category, cell = np.divmod(self.index, size)
-        row = np.array([self.categories.index(LABELS[c]) for c in category], dtype=np.int64)
-        # Category and variation have an overflow bin or none that stays empty.
-        view = target.view(flow=True)[: len(self.categories), : len(self.variations)]
-        shape = (len(self.categories), len(self.variations), size)
-        for name, sums in zip(("value", "variance"), self.sums, strict=True):
-            flat = np.zeros(shape)
-            flat[row, :, cell] = sums
-            view[name] = flat.reshape(view.shape)
+        target = empty(HISTOGRAMS[self.histogram], self.variations, self.categories)
+        self.put(target.view(flow=True), self.categories, self.variations)
         return target
+
+    def put(self, view: NDArray[Any], categories: Sequence[str], variations: Sequence[str]) -> None:
+        """Write the filled bins into a view, flow bins included, of a larger histogram.
+
+        Parameters
+        ----------
+        view : ndarray, axes category, variation and those of the histogram
+        categories, variations : sequence of str
+            Its bins on the first two axes; a variation that is not here is the nominal.
+        """
+        axes = HISTOGRAMS[self.histogram].axes
+        category, cell = np.divmod(self.index, HISTOGRAMS[self.histogram].size)
+        places = {label: position for position, label in enumerate(categories)}
+        row = np.array([places[LABELS[c]] for c in category], dtype=np.int64)
+        bins = np.unravel_index(cell, [axis.extent for axis in axes])
+        own = {label: position for position, label in enumerate(self.variations)}
+        chosen = np.array([own.get(label, 0) for label in variations], dtype=np.int64)
+        target = (row[:, None], np.arange(len(variations)), *(part[:, None] for part in bins))
+        for name, sums in zip(("value", "variance"), self.sums, strict=True):
+            view[name][target] = sums[:, chosen]
 
 
 def empty(
@@ -181,6 +192,18 @@ def empty(
         *histogram.axes,
         storage=hist.storage.Weight(),
     )
+
+
+def finished(output: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Results with ordinary histograms, their categories in order."""
+    return {dataset: {n: _finished(v) for n, v in r.items()} for dataset, r in output.items()}
+
+
+def _finished(value: Any) -> Any:
+    if isinstance(value, Filled):
+        return value.to_hist()
+    spectrum = isinstance(value, hist.Hist) and value.axes[1].name == "variation"
+    return in_order(value) if spectrum else value
 
 
 def in_order(histogram: hist.Hist) -> hist.Hist:
@@ -197,6 +220,35 @@ def in_order(histogram: hist.Hist) -> hist.Hist:
     )
     result.view(flow=True)[...] = histogram.view(flow=True)[[found.index(c) for c in ordered]]
     return result
+
+
+def stacked(parts: Mapping[str, Filled]) -> hist.Hist:
+    """Histograms of several datasets as one, with a dataset axis in front.
+
+    Parameters
+    ----------
+    parts : mapping of str to Filled
+        Of one histogram; not empty.
+
+    Returns
+    -------
+    hist.Hist
+        Only filled bins are touched. A dataset without a variation has its nominal there.
+    """
+    first = next(iter(parts.values()))
+    found = {label for part in parts.values() for label in part.categories}
+    categories = [label for label in LABELS if label in found]
+    variations = list(dict.fromkeys(v for part in parts.values() for v in part.variations))
+    target = hist.Hist(
+        hist.axis.StrCategory(list(parts), name="dataset"),
+        hist.axis.StrCategory(categories, name="category"),
+        hist.axis.StrCategory(variations, name="variation"),
+        *HISTOGRAMS[first.histogram].axes,
+        storage=hist.storage.Weight(),
+    )
+    for view, part in zip(target.view(flow=True), parts.values(), strict=False):
+        part.put(view, categories, variations)
+    return target
 
 
 class Filling:

@@ -17,7 +17,7 @@ from fileset.coffea_api import ProcessorABC
 from .categories import AXIS, SIGNAL, categorise
 from .columns import Columns, read_columns
 from .evaluation import available, factors, shifts
-from .fill import HISTOGRAMS, LABELS, Block, Entries, Filled, Filling, in_order
+from .fill import HISTOGRAMS, LABELS, Block, Entries, Filling, finished
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
@@ -108,7 +108,7 @@ class NuoneProcessor(ProcessorABC):
 
     def postprocess(self, accumulator: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Make histograms of what was filled, their categories in order."""
-        return finished(accumulator)
+        return accumulator if self.sparse else finished(accumulator)
 
     def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
         """What :meth:`process` makes of all events, and the events that any histogram shows.
@@ -220,18 +220,6 @@ class NuoneProcessor(ProcessorABC):
         }
         weight = nominal_weights(events)[row] * relative
         return Entries(row, np.concatenate(labels), weight, without)
-
-
-def finished(output: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Results with ordinary histograms, their categories in order."""
-    return {dataset: {n: _finished(v) for n, v in r.items()} for dataset, r in output.items()}
-
-
-def _finished(value: Any) -> Any:
-    if isinstance(value, Filled):
-        return value.to_hist()
-    spectrum = isinstance(value, hist.Hist) and value.axes[1].name == "variation"
-    return in_order(value) if spectrum else value
 
 
 def _kept(passes: Passes) -> NDArray[np.int64]:

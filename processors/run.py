@@ -110,7 +110,8 @@ def run(
     Returns
     -------
     output : dict
-        Sum of the chunks' outputs, in the order of the plan.
+        Sum of the chunks' outputs, in the order of the plan, histograms as
+        :class:`processors.fill.Filled` where the processor gives them so.
     ledger : fileset.Ledger
         What is in the sum; ``ledger.missing`` what is not, with the reason.
 
@@ -143,7 +144,7 @@ def run(
         if outputs:
             total = accumulate([accumulate(outputs)], total)
     _check_left(plan, lost, skipped)
-    total = processor.postprocess(total or {})
+    total = summing.postprocess(total or {})
     summed = ((name, *key) for name, result in total.items() for key in result["ledger"])
     return total, settle(plan, summed, lost, skipped)
 

@@ -30,6 +30,7 @@ import fileset
 from fileset.atomic import renamed_when_complete
 from fileset.catalog import Fileset, load_fileset
 from fileset.coffea_api import ProcessorABC, accumulate
+from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow, settle
 from fileset.facts import stamp
 from fileset.plan import Chunk
@@ -37,7 +38,7 @@ from fileset.preprocess import preprocess
 from fileset.schema import LENGTH
 
 from . import categories, columns, kernels, reweight, selections
-from .columns import DERIVED, Columns
+from .columns import DERIVED, Columns, MissingColumnError
 from .fill import HISTOGRAMS
 from .nuone import NuoneProcessor, yields
 from .registry import VARIATIONS
@@ -221,7 +222,7 @@ def run_skimmed(
         if used:
             output[name] = _refilled(processor, used)
     summed = ((name, *key) for name, result in output.items() for key in result["ledger"])
-    return processor.postprocess(output), settle(plan, summed, lost, skipped)
+    return output, settle(plan, summed, lost, skipped)
 
 
 def _refilled(processor: NuoneProcessor, used: Sequence[tuple[Chunk, Skim]]) -> dict[str, Any]:
@@ -249,6 +250,8 @@ def _columns(group: Sequence[tuple[Chunk, Skim]]) -> Columns:
     names = {name for name in first if not name.endswith(LENGTH)}
 
     def read(name: str) -> Any:
+        if name not in first:
+            raise MissingColumnError(group[0][0].metadata, name)
         parts = [skim.columns[name] for _, skim in group]
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if name + LENGTH not in first:
@@ -262,7 +265,11 @@ def _stored(kept: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
     """Everything that the events have, so that a new variation finds what it needs."""
     raw = {name for v in VARIATIONS.values() for name in v.uses if "." in name}
     for name in sorted(kept.given | raw):
-        values = kept[name]
+        try:
+            values = kept[name]
+        except InputError:
+            # The format has it and the file does not; what needs it will say so.
+            continue
         if isinstance(values, ak.Array):
             yield name, ak.to_numpy(ak.flatten(values, axis=1))
             yield name + LENGTH, ak.to_numpy(ak.num(values, axis=1))

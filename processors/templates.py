@@ -23,7 +23,7 @@ from fileset.exposure import Ledger
 
 from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
-from .fill import LABELS
+from .fill import LABELS, Filled, finished, stacked
 from .hypotheses import TEMPLATES
 from .variations import NOMINAL
 
@@ -266,24 +266,27 @@ def collect(
     InputError
         If an alternative does not go with its base.
     """
-    present = {name: output[name] for name in datasets if name in output}
-    pots = {name: ledger.pot(name) for name in present}
-    merged = merge_alternatives(present, pots, datasets)
-    if merged.alternatives:
+    present: dict[str, Mapping[str, Any]] = {n: output[n] for n in datasets if n in output}
+    if any(datasets[name].get("alternative_to") for name in present):
+        pots = {name: ledger.pot(name) for name in present}
+        merged = merge_alternatives(finished(present), pots, datasets)
         provenance = provenance | {"alternatives": merged.alternatives}
-    first = next(iter(merged.output.values()))
-    names = [name for name, value in first.items() if isinstance(value, Hist)]
-    histograms = {name: _stack({d: o[name] for d, o in merged.output.items()}) for name in names}
-    return Templates(histograms, ledger, merged.datasets, provenance)
+        present, datasets = {**merged.output}, merged.datasets
+    first = next(iter(present.values()))
+    names = [name for name, value in first.items() if isinstance(value, Hist | Filled)]
+    histograms = {name: _stack({d: o[name] for d, o in present.items()}) for name in names}
+    return Templates(histograms, ledger, datasets, provenance)
 
 
-def _stack(parts: dict[str, Hist]) -> Hist:
+def _stack(parts: dict[str, Any]) -> Hist:
     """Put the histograms of several datasets into one, along a dataset axis."""
     first = next(iter(parts.values()))
+    if isinstance(first, Filled):
+        return stacked(parts)
     named = [_union(parts, axis.name) for axis in first.axes[:2]]
     named[0] = StrCategory(sorted(named[0], key=LABELS.index), name="category")
     dataset = StrCategory(list(parts), name="dataset")
-    stacked = Hist(dataset, *named, *first.axes[2:], storage=first.storage_type())
+    result = Hist(dataset, *named, *first.axes[2:], storage=first.storage_type())
     categories, labels = (list(axis) for axis in named)
     for position, part in enumerate(parts.values()):
         rows = [categories.index(category) for category in part.axes[0]]
@@ -291,8 +294,8 @@ def _stack(parts: dict[str, Hist]) -> Hist:
         # A variation that a dataset does not have leaves it as it is.
         columns = [own[label] if label in own else own[NOMINAL] for label in labels]
         source = part.view(flow=True)[: len(rows)][:, columns]
-        stacked.view(flow=True)[position, rows, : len(labels)] = source
-    return stacked
+        result.view(flow=True)[position, rows, : len(labels)] = source
+    return result
 
 
 def _union(parts: dict[str, Hist], axis: str) -> StrCategory:

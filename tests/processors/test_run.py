@@ -14,6 +14,7 @@ from fileset.coffea_api import ProcessorABC
 from processors import NuoneProcessor
 from processors import run as running
 from processors.executors import EXECUTORS, InProcess, open_executor
+from processors.fill import finished
 from processors.pipeline import Execution, process_fileset
 from processors.run import run
 
@@ -75,7 +76,8 @@ def plan(write_caf):
 
 def content(output, name="nd"):
     """Every number of every histogram, to the last bit."""
-    histograms = {k: v for k, v in output[name].items() if isinstance(v, hist.Hist)}
+    results = finished(output)[name]
+    histograms = {k: v for k, v in results.items() if isinstance(v, hist.Hist)}
     return {k: h.view(flow=True).tobytes() for k, h in histograms.items()}
 
 
@@ -115,6 +117,13 @@ def test_progress_hears_of_every_chunk(plan):
 def test_order_of_completion_does_not_change_a_bit(toy_plan, processor, in_process, seed):
     output, ledger = run(toy_plan, processor, OutOfOrder(len(toy_plan), seed))
     assert (content(output), ledger) == in_process
+
+
+def test_threads_give_the_same_to_the_last_bit(toy_plan, processor, in_process):
+    with open_executor("threads", workers=4) as executor:
+        for _ in range(3):
+            output, ledger = run(toy_plan, processor, executor)
+            assert (content(output), ledger) == in_process
 
 
 def test_loky_workers_give_the_same_to_the_last_bit(toy_plan, processor, in_process):
@@ -313,7 +322,7 @@ def test_dask_scheduler_that_does_not_answer_is_named(monkeypatch):
         (Execution(engine="cofea"), "no engine 'cofea'; known: nudipole, coffea"),
         (Execution(engine="coffea", max_chunks=1), "--engine coffea runs whole files"),
         (Execution(engine="coffea", executor="dask"), "--engine coffea runs whole files"),
-        (Execution(executor="threads"), "no executor 'threads'; known: dask, futures, iterative"),
+        (Execution(executor="pool"), "no executor 'pool'; known: dask, futures, iterative, threads"),
         (Execution(chunksize=0), "chunksize 0 .* must be positive"),
     ],
 )
@@ -360,7 +369,7 @@ def test_provenance_says_what_the_result_was_made_with(toy):
 
 
 def test_every_executor_has_a_name_in_the_interface():
-    assert list(EXECUTORS) == ["iterative", "futures", "dask"]
+    assert list(EXECUTORS) == ["iterative", "threads", "futures", "dask"]
 
 
 def test_file_name_that_coffeas_runner_cannot_take_is_refused(write_caf):

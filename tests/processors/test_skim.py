@@ -160,6 +160,21 @@ def test_a_damaged_skim_is_made_again(processed, tmp_path, damage):
     assert_same(again, good)
 
 
+def test_a_file_that_lacks_branches_of_its_format_is_kept_without_them(write_caf, processed):
+    png = "rec.vtx.elastic.fuzzyk.png."
+    beam = dict(zip("xyz", (-8.42393199e-4, -6.17395015e-2, 9.98091942e-1), strict=True))
+    branches = {f"{png}dir.{axis}": [[value]] * 3 for axis, value in beam.items()}
+    branches |= {f"{png}shwlid.calE": [[0.5], [0.6], [0.7]], "rec.mc.nu.pdg": [[14], [14], [14]]}
+    branches |= {f"rec.mc.nu.{name}": [[1], [1], [1]] for name in ("iscc", "mode", "inttype")}
+    branches["rec.mc.nu.rwgt.ppfx.cv"] = [[1.0], [1.0], [1.0]]
+    fileset = load_fileset({"nd": {"files": [str(write_caf(branches=branches))]}})
+    processor = NuoneProcessor("note_window", "flux")
+    for opened in (1, 0):
+        templates, found = processed(processor, fileset=fileset)
+        assert found == opened
+        assert templates.hist["nd", "numu_cc", "nominal", ...].sum(flow=True).value == 3.0
+
+
 def test_columns_come_back_as_they_were(tmp_path):
     columns = {"a": np.arange(3), "b": np.array([0.5, np.nan, 1.0], "f4"), "e": np.empty((0, 4))}
     Skim({"rows": 3}, columns).save(tmp_path / "x.skim")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import awkward as ak
+import numpy as np
+from numpy.typing import ArrayLike
 
 from ..coffea_api import BaseSchema
 from ..columns import Expression
@@ -33,6 +35,12 @@ class Exposure(NamedTuple):
 
     pot: float
     event_weight: float = 1.0
+
+
+def total(pot: ArrayLike) -> float:
+    """Sum of exposures [POT]; infinite or NaN, but without a warning, if they are no numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.sum(pot, dtype=np.float64))
 
 
 TOLERANCE = 0.01

@@ -55,7 +55,8 @@ def _horn_current(file: EventFile) -> str | None:
     if "isFHC" not in file.tree.names:
         return None
     known = {1: "FHC", 0: "RHC"}
-    found = {known[int(v)] for v in np.unique(file.tree.read("isFHC", None)) if int(v) in known}
+    flags = np.unique(ak.to_numpy(file.tree.read("isFHC", None)))
+    found = {name for flag, name in known.items() if flag in flags}
     return "mixed" if len(found) > 1 else next(iter(found), None)
 
 

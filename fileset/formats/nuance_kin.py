@@ -33,6 +33,8 @@ _VALUES = {"begin": 0, "nuance": 1, "vertex": 4, "track": 6, "end": 0, "stop": 0
 
 _INTEGERS = {"nuance": (0,), "track": (0, 5)}
 """Keyword to the positions of values that are integers."""
+# Codes of particles and interactions have 32 bits.
+_LARGEST = 2**31
 
 _OUTSIDE = ("", "end", "stop")
 _INSIDE = ("vertex", "track", "info")
@@ -155,7 +157,7 @@ def _statement(text: str, previous: str) -> tuple[str, list[float]]:
     """
     keyword, *words = (text[1:].split() if text[0] == "$" else ()) or ("",)
     if keyword not in _AFTER:
-        raise InputError(f"no keyword '$ {keyword}'; {closest(keyword, _AFTER)}")
+        raise InputError(f"no keyword {f'$ {keyword}'!r}; {closest(keyword, _AFTER)}")
     if previous not in _AFTER[keyword]:
         where = f"behind '$ {previous}'" if previous else "at the beginning of the file"
         raise InputError(f"'$ {keyword}' cannot stand {where}")
@@ -166,6 +168,8 @@ def _statement(text: str, previous: str) -> tuple[str, list[float]]:
     values = [float(word) for word in words]
     for position in _INTEGERS.get(keyword, ()):
         values[position] = int(words[position])
+        if abs(values[position]) >= _LARGEST:
+            raise InputError(f"{words[position][:20]} is no code")
     if not math.isfinite(sum(values)):
         raise InputError("a value is not finite")
     return keyword, values

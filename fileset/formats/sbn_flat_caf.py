@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..columns import Expression, first, not_negative, opening_angle
 from ..opening import EventFile
 from ..schema import LENGTH, CAFSchema, unfold
-from .base import Exposure, Format
+from .base import Exposure, Format, total
 from .nova_caf import total_pot
 
 BNB_DIRECTION = (0.0, 0.0, 1.0)
@@ -79,7 +79,7 @@ def _subruns(file: EventFile) -> Exposure | None:
         return None
     is_first = ak.to_numpy(file.tree.read("rec.hdr.first_in_subrun", None)) != 0
     pot = ak.to_numpy(file.tree.read("rec.hdr.pot", None))
-    return Exposure(float(pot[is_first].sum(dtype=np.float64)))
+    return Exposure(total(pot[is_first]))
 
 
 def _is_simulation(file: EventFile) -> bool | None:

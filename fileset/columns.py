@@ -242,6 +242,31 @@ def place(metadata: Mapping[str, Any]) -> str:
     return where
 
 
+def first_list(values: ak.Array) -> ak.Array:
+    """First list of each list of lists of numbers, an empty one where there is none.
+
+    >>> first_list(ak.Array([[[1, 2], [3]], [], [[4]]])).tolist()
+    [[1, 2], [], [4]]
+    """
+    outer = ak.to_layout(values)
+    inner = outer.content if isinstance(outer, ak.contents.ListOffsetArray) else None
+    if not isinstance(inner, ak.contents.ListOffsetArray) or not inner.content.is_numpy:
+        return ak.fill_none(ak.firsts(values), [], axis=0)
+    starts, stops = (ak.to_numpy(part.data) for part in (outer.starts, outer.stops))
+    there = stops > starts
+    if np.any(stops - starts > 1):
+        return ak.fill_none(ak.firsts(values), [], axis=0)
+    # At most one each: their content stands as it is, only its lengths are told anew.
+    offsets = ak.to_numpy(inner.offsets.data)
+    place = starts[there]
+    counts = np.zeros(len(starts), dtype=np.int64)
+    counts[there] = offsets[place + 1] - offsets[place]
+    begin, end = (offsets[place[0]], offsets[place[-1] + 1]) if len(place) else (0, 0)
+    content = inner.content[int(begin) : int(end)]
+    ends = ak.index.Index64(np.concatenate([[0], np.cumsum(counts)]))
+    return ak.Array(ak.contents.ListOffsetArray(ends, content))
+
+
 def first(values: ak.Array, missing: float) -> NDArray[Any]:
     """First element of each list, ``missing`` where the list is empty.
 

@@ -161,10 +161,11 @@ def _exposure(dataset: Dataset, found: Facts) -> tuple[str, Exposure]:
     wanted = (dataset.exposure,) if dataset.exposure else tuple(known)
     sources = {name: Exposure(*found.exposures[name]) for name in wanted if name in found.exposures}
     for name, exposure in sources.items():
-        if not (math.isfinite(exposure.event_weight) and exposure.event_weight > 0.0):
+        weight = exposure.event_weight
+        # Variances are sums of its square.
+        if not (weight > 0.0 and math.isfinite(weight * weight)):
             raise InputError(
-                f"event weight from {name!r} is {exposure.event_weight}, expected > 0; mend the "
-                "file"
+                f"event weight from {name!r} is {weight}, expected > 0 and finite; mend the file"
             )
     if dataset.pot is not None:
         event_weight = next((e.event_weight for e in sources.values()), 1.0)

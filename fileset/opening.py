@@ -236,6 +236,12 @@ def _read(
 ) -> ak.Array:
     branch, member = branches[name] if name in branches else (tree[name], ())
     values = branch.array(entry_stop=stop)
+    # Of lists that end before they begin awkward would read and write anywhere.
+    if not ak.is_valid(values):
+        raise InputError(
+            f"branch {name!r} has lists that end before they begin; the file is damaged: copy it "
+            "again"
+        )
     return values[member] if member else values
 
 
@@ -266,7 +272,7 @@ def root_tree(content: Any) -> Tree:
         return Tree(
             entries=int(content.num_entries),
             names=names,
-            read=lambda name, stop: content[name].array(entry_stop=stop),
+            read=functools.partial(_read, content, {}),
             # An RNTuple does not say; files seldom hold anything else.
             size=int(content.file.source.num_bytes or 0),
             boundaries=(*starts, int(content.num_entries)),
@@ -310,7 +316,7 @@ def _check_entries(tree: Any, leaves: Sequence[Any]) -> None:
                 f"the baskets of branch {branch.name!r} are not in order; the file is damaged: "
                 "copy it again"
             )
-    filled = max((int(branch.num_entries) for branch in leaves), default=tree.num_entries)
+    filled = max((int(branch.num_entries) for branch in leaves), default=0)
     if filled != tree.num_entries:
         raise InputError(
             f"tree {tree.name!r} says that it has {tree.num_entries} entries, but its branches "

@@ -314,6 +314,9 @@ class Filling:
     def result(self) -> Filled:
         """What has been filled so far."""
         parts = self._parts
+        if len(parts) == 1 and np.array_equal(parts[0][1], np.arange(len(self._variations))):
+            index, _, sums = parts[0]
+            return Filled(self._name, self._variations, self._categories, index, sums)
         nothing = np.empty(0, dtype=np.int64)
         index = np.unique(np.concatenate([nothing, *(part[0] for part in parts)]))
         sums = np.zeros((2, len(index), len(self._variations)))

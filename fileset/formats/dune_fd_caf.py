@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..coffea_api import BaseSchema
-from ..columns import not_negative
+from ..columns import describe, not_negative
+from ..errors import InputError
 from ..opening import EventFile
 from .base import Exposure, Format
 
@@ -46,8 +47,20 @@ def _knobs(file: EventFile) -> tuple[str, ...]:
 
 def _knob_shifts(events: ak.Array) -> ak.Array:
     """All shifts of the first knob, of the second and so on."""
-    columns = [ak.values_astype(events[f"wgt_{k}"], "float32") for k in events.metadata["knobs"]]
-    return ak.concatenate(columns, axis=1) if columns else ak.Array([[]] * len(events))
+    tables = [_shifts(events, knob) for knob in events.metadata["knobs"]]
+    return ak.from_numpy(np.concatenate([np.zeros((len(events), 0), np.float32), *tables], axis=1))
+
+
+def _shifts(events: ak.Array, knob: str) -> NDArray[np.float32]:
+    values = events[f"wgt_{knob}"]
+    if np.any(np.asarray(ak.num(values)) != _SHIFTS):
+        raise InputError(
+            f"{describe(events)}: branch 'wgt_{knob}' lacks {_SHIFTS} shifts per event; mend "
+            "the file, or leave the variation out"
+        )
+    # What is too large is refused as a weight.
+    with np.errstate(over="ignore"):
+        return ak.to_numpy(values).astype(np.float32)
 
 
 def _horn_current(file: EventFile) -> str | None:

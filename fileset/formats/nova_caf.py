@@ -11,7 +11,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Expression, first, not_negative
+from ..columns import Expression, first, first_list, not_negative
 from ..errors import InputError
 from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
@@ -84,16 +84,17 @@ def _flux_weight(events: ak.Array) -> NDArray[Any]:
 
 
 def _flux_universes(events: ak.Array) -> ak.Array:
-    weights = ak.fill_none(ak.firsts(events.mc.nu.rwgt.ppfx.vuniv), [], axis=0)
+    weights = first_list(events.mc.nu.rwgt.ppfx.vuniv)
     # In numpy: comparing nested lists in awkward takes longer than reading them.
     content = ak.to_numpy(ak.flatten(weights))
     if content.max(initial=0.0) > _PPFX_NO_WEIGHT:
         content = np.where(content > _PPFX_NO_WEIGHT, content.dtype.type(1.0), content)
-    return ak.unflatten(content, ak.num(weights))
+        weights = ak.unflatten(content, ak.num(weights))
+    return weights
 
 
 def _knobs(sigma: str) -> Expression:
-    return lambda events: ak.firsts(events.mc.nu.rwgt.genie[sigma])
+    return lambda events: first_list(events.mc.nu.rwgt.genie[sigma])
 
 
 def _wall_distance(events: ak.Array) -> NDArray[Any]:

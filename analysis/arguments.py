@@ -151,7 +151,9 @@ def _physics_options(verb: argparse.ArgumentParser) -> None:
 
 
 def _execution_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--executor", default="iterative", help="iterative, threads, futures (loky) or dask")
+    verb.add_argument(
+        "--executor", default="iterative", help="iterative, threads, futures (loky) or dask"
+    )
     verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
     verb.add_argument("--scheduler", help="address of a running dask scheduler, tcp://host:8786")

@@ -212,7 +212,7 @@ def magnetic_weight(templates: Templates) -> Figure:
     axes.set_xlabel(spectrum.label)
     axes.set_ylabel("magnetic / SM signal")
     axes.set_title(f"at {_MOMENT} = 1 × {_MOMENT_UNIT}, selected events", loc="right")
-    _simulated(axes, templates)
+    _simulated(axes, templates.mc_pot)
     return figure
 
 
@@ -222,6 +222,7 @@ def limits(
     published: Mapping[str, float] | None = None,
     *,
     pot: float,
+    mc_pot: Mapping[str, float],
 ) -> Figure:
     """Draw the limits on the moment, one row per method.
 
@@ -230,7 +231,9 @@ def limits(
     limits : mapping of str to MomentLimit
         Keyed by method.
     pot : float
-        Exposure that they are for [POT].
+        Exposure that they are for, that of the data where there are some [POT].
+    mc_pot : mapping of str to float
+        Exposure of each simulated dataset behind them [POT].
     published : mapping of str to float, optional
         Names of other results to their limits, drawn as vertical lines [Bohr magneton].
 
@@ -253,8 +256,12 @@ def limits(
     axes.set_xlim(left=0.0)
     axes.set_xlabel(f"upper limit on {_MOMENT} [{_MOMENT_UNIT}]")
     levels = sorted({f"{100 * limit.confidence_level:g} %" for limit in limits.values()})
-    axes.set_title(f"{', '.join(levels)} CL", loc="right")
-    axes.set_title(exposure_label(pot), loc="left")
+    observed = any(limit.mu_nu is not None for limit in limits.values())
+    kind = "data" if observed else "expected at"
+    axes.set_title(
+        f"{kind} {exposure_label(pot)}, {', '.join(levels)} CL", loc="right", fontsize=9.5
+    )
+    _simulated(axes, mc_pot)
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     order = sorted(unique, key=lambda label: label not in _BANDS)
@@ -333,11 +340,12 @@ def _exposures(axes: Axes, templates: Templates, pot: float) -> None:
     """Exposure of the data, or that of the expectation, and that of the simulation behind it."""
     kind = "data" if templates.data_pot else "expected at"
     axes.set_title(f"{kind} {exposure_label(pot)}", loc="right", fontsize=9.5)
-    _simulated(axes, templates)
+    _simulated(axes, templates.mc_pot)
 
 
-def _simulated(axes: Axes, templates: Templates) -> None:
-    ends = sorted({min(templates.mc_pot.values()), max(templates.mc_pot.values())})
+def _simulated(axes: Axes, mc_pot: Mapping[str, float]) -> None:
+    """Exposure of the simulation, from the smallest dataset to the largest."""
+    ends = sorted({min(mc_pot.values()), max(mc_pot.values())})
     text = " to ".join(scientific(end) for end in ends)
     axes.set_title(f"MC {text} POT", loc="left", fontsize=9.5)
 

@@ -246,7 +246,7 @@ def _figures(
             "Limits by method",
             f"Upper limits on the magnetic moment, one row per method: {kind} limit for "
             f"{plots.METHODS[HEADLINE]} {mu_nu:.3g} Bohr magnetons, with expected bands.",
-            lambda: plots.limits(limits, pot=count.pot),
+            lambda: plots.limits(limits, pot=count.pot, mc_pot=count.mc_pot),
         ),
         **_spectra(templates, count, limits),
     }

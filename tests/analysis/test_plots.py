@@ -216,7 +216,7 @@ def moment_limit(mu_nu: float | None, sides: str) -> MomentLimit:
 
 def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
     limits = {"fc": moment_limit(2.5e-9, "two-sided"), "cls": moment_limit(2.2e-9, "one-sided")}
-    figure = plots.limits(limits, {"another experiment": 2.9e-9}, pot=3.62e20)
+    figure = plots.limits(limits, {"another experiment": 2.9e-9}, pot=3.62e20, mc_pot={"mc": 8e21})
     axes = figure.axes[0]
     observed = [line.get_xdata()[0] for line in axes.lines if line.get_label() == "observed"]
     assert observed == pytest.approx([2.5, 2.2])
@@ -225,7 +225,8 @@ def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
     assert (narrow.get_x(), narrow.get_width()) == pytest.approx((1.5, 1.5))
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["Feldman-Cousins\ntwo-sided", "CLs\none-sided"]
-    assert axes.get_title(loc="right") == "95 % CL"
+    assert axes.get_title(loc="right") == "data 3.62 × $10^{20}$ POT, 95 % CL"
+    assert axes.get_title(loc="left") == "MC 8.00 × $10^{21}$ POT"
     assert "10^{-9}" in axes.get_xlabel()
     assert legend(figure).count("observed") == 1
     published = next(line for line in axes.lines if line.get_label() == "another experiment")
@@ -234,7 +235,7 @@ def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
 
 def test_limits_without_data_are_expected_only() -> None:
     assert "observed" not in legend(
-        plots.limits({"fc": moment_limit(None, "two-sided")}, pot=3.62e20)
+        plots.limits({"fc": moment_limit(None, "two-sided")}, pot=3.62e20, mc_pot={"mc": 8e21})
     )
 
 

@@ -176,9 +176,10 @@ def _exposure(dataset: Dataset, found: Facts) -> tuple[str, Exposure]:
             "their hosts; set 'pot' to that of the overlaid events"
         )
     if not sources:
+        looked = f"looked for {', '.join(wanted)}" if wanted else "its format holds none"
         raise InputError(
-            f"no exposure found (looked for {', '.join(wanted) or 'none, the format has none'}); "
-            "set 'pot' in the description"
+            f"no exposure found ({looked}); set 'pot' in the description; it is {found.format} "
+            f"with {found.entries} entries"
         )
     return agreed(sources)
 

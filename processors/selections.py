@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fileset.columns import place
 from fileset.errors import InputError, closest
+from fileset.events import PERFECT_DETECTOR
 
 from .columns import Columns, MissingColumnError, as_columns
 
@@ -96,6 +97,13 @@ def find_selection(name: str) -> Selection:
     return cuts
 
 
+def _advice(column: str, columns: Columns) -> str:
+    """What else helps, where the format has the truth of a column that it lacks."""
+    if PERFECT_DETECTOR.get(column) in columns.fields:
+        return ", or set perfect_detector = true in the dataset for the output of a generator"
+    return ""
+
+
 def select(
     events: ak.Array | Columns, selection: Mapping[str, Predicate]
 ) -> dict[str, NDArray[np.bool_]]:
@@ -126,6 +134,6 @@ def select(
             raise InputError(
                 f"{place(columns.metadata)}: cut {name!r} needs the column {error.column!r}, which "
                 f"format {columns.metadata['format']!r} does not provide; choose another selection "
-                f"({', '.join(SELECTIONS)})"
+                f"({', '.join(SELECTIONS)}){_advice(error.column, columns)}"
             ) from error
     return masks

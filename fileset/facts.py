@@ -1,7 +1,8 @@
 """What event files say: entries, exposures, boundaries, numbers of events, before any decision."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -194,7 +195,9 @@ def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -
     if dataset.format:
         layout = FORMATS[dataset.format]
     else:
-        found = [f for f in FORMATS.values() if _recognised(f, directory, classes)]
+        # Several formats call their tree alike.
+        names = functools.cache(lambda tree: names_of(directory[tree]))
+        found = [f for f in FORMATS.values() if _recognised(f, classes, names)]
         if not found and any(name.endswith("/livetime") for name in classes):
             raise InputError(
                 "it holds finished spectra of CAFAna, no events; describe them as datasets with "
@@ -217,10 +220,10 @@ def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -
 
 
 def _recognised(
-    layout: Format, directory: uproot.ReadOnlyDirectory, classes: Mapping[str, str]
+    layout: Format, classes: Mapping[str, str], names: Callable[[str], frozenset[str]]
 ) -> bool:
-    name = layout.tree and _located(layout.tree, classes)
-    return bool(name) and classes[name] in _TREES and layout.matches(names_of(directory[name]))
+    tree = layout.tree and _located(layout.tree, classes)
+    return bool(tree) and classes[tree] in _TREES and layout.matches(names(tree))
 
 
 def _located(tree: str, classes: Mapping[str, str]) -> str:

@@ -322,7 +322,7 @@ def test_dask_scheduler_that_does_not_answer_is_named(monkeypatch):
         (Execution(engine="cofea"), "no engine 'cofea'; known: nudipole, coffea"),
         (Execution(engine="coffea", max_chunks=1), "--engine coffea runs whole files"),
         (Execution(engine="coffea", executor="dask"), "--engine coffea runs whole files"),
-        (Execution(executor="pool"), "no executor 'pool'; known: dask, futures, iterative, threads"),
+        (Execution(executor="pool"), "no executor 'pool'; known: dask, futures, iterative, thr"),
         (Execution(chunksize=0), "chunksize 0 .* must be positive"),
     ],
 )

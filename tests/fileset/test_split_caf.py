@@ -9,10 +9,10 @@ import awkward as ak
 import numpy as np
 import pytest
 import uproot
-from fileset.memberwise import mend
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset.formats.nova_caf import NOVA_CAF
+from fileset.memberwise import mend
 from processors import NuoneProcessor
 from processors.fill import HISTOGRAMS
 

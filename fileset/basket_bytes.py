@@ -14,7 +14,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cramjam
 import numpy as np
@@ -232,6 +232,24 @@ _CODECS: dict[bytes, Codec] = {
     b"ZL": _copied(inflate),
     b"XZ": _copied(lzma.decompress),
 }
+
+
+def check_lists(name: str, offsets: NDArray[Any]) -> None:
+    """Refuse lists that end before they begin: with them awkward reads and writes anywhere.
+
+    Parameters
+    ----------
+    name : str
+        Name of the branch, for the message.
+    offsets : ndarray of int, shape (n + 1,)
+        Where each list begins and the last one ends.
+
+    Raises
+    ------
+    DamagedError
+    """
+    if np.any(offsets[:1] < 0) or np.any(offsets[1:] < offsets[:-1]):
+        raise DamagedError(f"branch {name!r}: some of its lists end before they begin")
 
 
 def check_places(

@@ -1,13 +1,13 @@
 """What an RNTuple says about itself, compared before Uproot follows it.
 
-Uproot compares the checksums of anchor, header and footer, but not those of the page lists; it
-follows the parents of a field wherever they lead, and takes memory for as many elements as a page
-claims to have.
+Uproot compares the checksums of header and footer when it has read them, however many items a
+damaged list claims, and those of the page lists not at all; it follows the parents of a field
+wherever they lead, and takes memory for as many elements as a page claims to have.
 
 Source: root-project/root, ``tree/ntuple/doc/BinaryFormatSpecification.md``.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xxhash
@@ -19,8 +19,15 @@ _CHECKSUM = 8
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 2**24, 10
 
 
+class _Locator(NamedTuple):
+    offset: int
+    num_bytes: int
+
+
 def check_fields(ntuple: Any) -> None:
-    """Refuse fields that are inside each other, whose path would never end.
+    """Refuse a header or footer that is not what was written, and fields inside each other.
+
+    The path of such a field would never end.
 
     Parameters
     ----------
@@ -30,6 +37,9 @@ def check_fields(ntuple: Any) -> None:
     ------
     InputError
     """
+    for part in ("Header", "Footer"):
+        locator = _Locator(ntuple.member(f"fSeek{part}"), ntuple.member(f"fNBytes{part}"))
+        _check_envelope(ntuple, part.lower(), locator, ntuple.member(f"fLen{part}"))
     parents = np.array([record.parent_field_id for record in ntuple.field_records], dtype=np.int64)
     if np.any(parents >= len(parents)):
         raise _damaged(ntuple, f"a field is inside field {parents.max()} of {len(parents)}")
@@ -55,12 +65,7 @@ def check_pages(ntuple: Any) -> None:
     """
     for group in ntuple.footer.cluster_group_records:
         link = group.page_list_link
-        chunk, cursor = ntuple.read_locator(link.locator, link.env_uncomp_size)
-        stop = cursor.index + link.env_uncomp_size
-        envelope = bytes(chunk.get(cursor.index, stop, cursor, {}))
-        content, checksum = envelope[:-_CHECKSUM], envelope[-_CHECKSUM:]
-        if xxhash.xxh3_64_intdigest(content) != int.from_bytes(checksum, "little"):
-            raise _damaged(ntuple, "the checksum of a page list is wrong")
+        _check_envelope(ntuple, "page list", link.locator, link.env_uncomp_size)
     clusters, pages = ntuple.cluster_summaries, ntuple.page_link_list
     if len(clusters) != len(pages):
         raise _damaged(ntuple, f"it has {len(clusters)} clusters and pages of {len(pages)}")
@@ -69,6 +74,15 @@ def check_pages(ntuple: Any) -> None:
         counts = {_elements(ntuple, *column) for column in zip(columns, bits, strict=False)}
         if cluster.num_entries and cluster.num_entries not in counts:
             raise _damaged(ntuple, f"no column has the {cluster.num_entries} entries of a cluster")
+
+
+def _check_envelope(ntuple: Any, what: str, locator: Any, length: int) -> None:
+    """Compare the checksum at the end of a part of the description; ``length`` when unpacked."""
+    chunk, cursor = ntuple.read_locator(locator, length)
+    envelope = bytes(chunk.get(cursor.index, cursor.index + length, cursor, {}))
+    content, checksum = envelope[:-_CHECKSUM], envelope[-_CHECKSUM:]
+    if xxhash.xxh3_64_intdigest(content) != int.from_bytes(checksum, "little"):
+        raise _damaged(ntuple, f"the checksum of its {what} is wrong")
 
 
 def _elements(ntuple: Any, column: Any, bits: int) -> int:
@@ -81,4 +95,6 @@ def _elements(ntuple: Any, column: Any, bits: int) -> int:
 
 
 def _damaged(ntuple: Any, what: str) -> InputError:
-    return InputError(f"RNTuple {ntuple.name!r}: {what}; the file is damaged: copy it again")
+    # The name of the key: its own is in the header, which may be what is damaged.
+    name = ntuple.parent.fName
+    return InputError(f"RNTuple {name!r}: {what}; the file is damaged: copy it again")

@@ -32,6 +32,9 @@ _ASSEMBLY = ("awkward.operations.ak_from_buffers", "awkward._nplikes.virtual")
 
 ROOT_MAGIC = b"root"
 
+# Numbers, and the lengths of three names.
+_SMALLEST_KEY = 26 + 3
+
 # Class to its versions, as uproot comes.
 _BUILT_IN = {
     found: dict(found.known_versions)
@@ -192,6 +195,22 @@ def head(path: str) -> bytes:
         return file.read(HEAD)
 
 
+def _check_keys(
+    directory: Any, *, keys_chunk: Any, keys_cursor: Any, num_keys: int, **_: Any
+) -> None:
+    """Refuse more keys than a directory has room for, which uproot may read in circles."""
+    room = (keys_chunk.stop - keys_cursor.index) // _SMALLEST_KEY
+    if num_keys > room:
+        raise InputError(
+            f"a directory claims {num_keys} objects, with room for {room}; the file is damaged: "
+            "copy it again"
+        )
+
+
+# Where uproot lets others look before it reads keys, in every directory of every file.
+uproot.ReadOnlyDirectory.hook_before_keys = _check_keys
+
+
 def check_complete(directory: uproot.ReadOnlyDirectory) -> None:
     """Refuse a ROOT file that is shorter than it says: its first entries are still readable.
 
@@ -253,7 +272,8 @@ def root_tree(content: Any) -> Tree:
     InputError
         If it cannot be read by column.
     """
-    if not hasattr(content, "num_entries"):
+    # Of the class: to ask an RNTuple itself is to read its page lists.
+    if not hasattr(type(content), "num_entries"):
         raise InputError(
             f"{printable(content.classname)} is no class of events, expected TTree or RNTuple; the "
             "file is damaged: copy it again"

@@ -13,6 +13,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from .basket_bytes import check_lists
 from .baskets import Jagged, Source
 from .coffea_api import BaseSchema, NanoEventsFactory, UprootSourceMapping, tuple_to_key
 
@@ -164,7 +165,10 @@ class SourceMapping(UprootSourceMapping):
         asked = tuple(rest)
         if asked not in (_VALUES, _CONTENT, _OFFSETS) or not self.source.is_quick(name):
             # Through coffea's chain of transformations.
-            return np.asarray(super().__getitem__(key)())
+            buffer = np.asarray(super().__getitem__(key)())
+            if asked[-1:] == ("!offsets",):
+                check_lists(name, buffer)
+            return buffer
         kept = self._content
         if kept is not None and (name, asked) == (kept[0], _CONTENT):
             # awkward keeps it from here on.
@@ -173,6 +177,8 @@ class SourceMapping(UprootSourceMapping):
         values = self.source.read(name, self.start, self.stop, self.rows)
         if not isinstance(values, Jagged):
             return np.reshape(values, -1)
+        # Uproot may have read them, which takes them as they are.
+        check_lists(name, values.offsets)
         if asked == _CONTENT:
             return values.content
         self._content = name, values.content

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from fileset.coffea_api import ProcessorABC, accumulate
 from fileset.errors import InputError
 from fileset.exposure import Ledger, settle
-from fileset.opening import damage, is_reading, origin, reason
+from fileset.opening import damage, is_reading, origin, printable, reason
 from fileset.plan import Chunk
 from fileset.remote import is_transient
 
@@ -67,8 +67,7 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
             cause = origin(error)
             if not isinstance(cause, InputError) and is_reading(cause):
                 return Outcome(unreadable=damage(cause))
-            # What follows the line is awkward's, about the operation that met the error.
-            return Outcome(refused=str(error).partition("\n")[0])
+            return Outcome(refused=_refusal(error, chunk))
         # Any other failure, in a library or in a user's function, costs this chunk and is
         # reported; the run goes on and then says what is missing.
         except Exception as error:
@@ -82,6 +81,13 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
                 return Outcome(unreadable=damage(error))
             return Outcome(lost=reason(error))
     raise AssertionError("unreachable")
+
+
+def _refusal(error: InputError, chunk: Chunk) -> str:
+    """One line that names the file."""
+    # What follows the line is awkward's, about the operation that met the error.
+    line = printable(str(error).partition("\n")[0])
+    return line if chunk.path in line else f"dataset {chunk.dataset!r}, {chunk.path}: {line}"
 
 
 def run(

@@ -53,7 +53,7 @@ def _knob_shifts(events: ak.Array) -> ak.Array:
 
 def _shifts(events: ak.Array, knob: str) -> NDArray[np.float32]:
     values = events[f"wgt_{knob}"]
-    if np.any(np.asarray(ak.num(values)) != _SHIFTS):
+    if values.ndim != 2 or np.any(np.asarray(ak.num(values)) != _SHIFTS):
         raise InputError(
             f"{describe(events)}: branch 'wgt_{knob}' lacks {_SHIFTS} shifts per event; mend "
             "the file, or leave the variation out"

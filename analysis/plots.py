@@ -211,7 +211,7 @@ def magnetic_weight(templates: Templates) -> Figure:
     axes.set_xlim(spectrum.occupied)
     axes.set_xlabel(spectrum.label)
     axes.set_ylabel("magnetic / SM signal")
-    axes.set_title(f"at {_MOMENT} = 1 × {_MOMENT_UNIT}, selected events", loc="right")
+    axes.set_title(f"at {_MOMENT} = 1 × {_MOMENT_UNIT}\nselected events", loc="right")
     _simulated(axes, templates.mc_pot)
     return figure
 
@@ -259,7 +259,7 @@ def limits(
     observed = any(limit.mu_nu is not None for limit in limits.values())
     kind = "data" if observed else "expected at"
     axes.set_title(
-        f"{kind} {exposure_label(pot)}, {', '.join(levels)} CL", loc="right", fontsize=9.5
+        f"{kind} {exposure_label(pot)}\n{', '.join(levels)} CL", loc="right", fontsize=9.5
     )
     _simulated(axes, mc_pot)
     handles, labels = axes.get_legend_handles_labels()

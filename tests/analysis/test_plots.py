@@ -225,7 +225,7 @@ def test_limits_are_drawn_in_their_unit_with_their_convention() -> None:
     assert (narrow.get_x(), narrow.get_width()) == pytest.approx((1.5, 1.5))
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names == ["Feldman-Cousins\ntwo-sided", "CLs\none-sided"]
-    assert axes.get_title(loc="right") == "data 3.62 × $10^{20}$ POT, 95 % CL"
+    assert axes.get_title(loc="right") == "data 3.62 × $10^{20}$ POT\n95 % CL"
     assert axes.get_title(loc="left") == "MC 8.00 × $10^{21}$ POT"
     assert "10^{-9}" in axes.get_xlabel()
     assert legend(figure).count("observed") == 1

@@ -21,6 +21,7 @@ pass, as everywhere.
 """
 
 import contextlib
+import functools
 import os
 import threading
 import weakref
@@ -141,6 +142,17 @@ class Source:
     def entries(self) -> int:
         """Number of entries."""
         return int(self.tree.num_entries)
+
+    @functools.cached_property
+    def largest(self) -> str:
+        """The branch with the most bytes in the file; empty if all are read by Uproot."""
+        if not self.is_ttree or self._file < 0:
+            return ""
+        sizes = {
+            name: int(branch.member("fZipBytes"))
+            for name, branch in self.tree.iteritems(recursive=True)
+        }
+        return next((n for n in sorted(sizes, key=sizes.get, reverse=True) if self.is_quick(n)), "")
 
     def boundaries(self, name: str) -> tuple[int, ...]:
         """Entries at which baskets of a branch begin and the last one ends.

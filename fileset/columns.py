@@ -18,6 +18,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .basket_values import Jagged
 from .errors import InputError, closest
 
 
@@ -138,9 +139,8 @@ def _lazy_table(events: ak.Array, name: str, expression: Expression, kind: Canon
     @functools.cache
     def compute() -> tuple[NDArray[np.int64], NDArray[Any]]:
         table = evaluate(events, name, expression, kind)
-        counts = ak.to_numpy(ak.num(table, axis=1))
-        content = ak.to_numpy(ak.flatten(table, axis=1)).astype(kind.dtype, copy=False)
-        return np.concatenate([[0], np.cumsum(counts)]), content
+        offsets, content = flattened(table)
+        return offsets, content.astype(kind.dtype, copy=False)
 
     content = ak.forms.NumpyForm(kind.dtype, form_key=f"{name}-content")
     form = ak.forms.ListOffsetForm("i64", content, form_key=name)
@@ -177,7 +177,8 @@ def evaluate(events: ak.Array, name: str, expression: Expression, kind: Canonica
     if kind is None:
         return values
     if kind.table:
-        return ak.fill_none(values, [], axis=0)
+        # Only where need be: it makes a copy.
+        return ak.fill_none(values, [], axis=0) if values.layout.is_option else values
     try:
         return np.broadcast_to(np.asarray(values, dtype=kind.dtype), (len(events),))
     except ValueError as error:
@@ -240,6 +241,21 @@ def place(metadata: Mapping[str, Any]) -> str:
     if "entrystart" in metadata:
         where += f", entries {metadata['entrystart']}-{metadata['entrystop']}"
     return where
+
+
+def flattened(table: ak.Array) -> Jagged:
+    """Lists of numbers as numpy arrays, without a copy where they stand one behind the other.
+
+    >>> flattened(ak.Array([[1.0, 2.0], [], [3.0]]))
+    Jagged(offsets=array([0, 2, 2, 3]), content=array([1., 2., 3.]))
+    """
+    layout = ak.to_layout(table)
+    if not isinstance(layout, ak.contents.ListOffsetArray) or not layout.content.is_numpy:
+        # Awkward's own way copies twice, where the first would do.
+        layout = ak.to_layout(ak.to_packed(ak.fill_none(table, [], axis=0)))
+    layout = layout.to_ListOffsetArray64()
+    offsets, content = ak.to_numpy(layout.offsets.data), ak.to_numpy(layout.content)
+    return Jagged(offsets - offsets[0], content[offsets[0] : offsets[-1]])
 
 
 def first_list(values: ak.Array) -> ak.Array:

@@ -110,6 +110,28 @@ def source_of(events: ak.Array) -> "tuple[Source | Followed, int, int] | None":
     return mapping.source, mapping.start, mapping.stop
 
 
+def basket_cuts(events: ak.Array) -> NDArray[np.int64] | None:
+    """Where the events of a chunk can be cut without cutting through a large basket.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents
+        As for :func:`source_of`.
+
+    Returns
+    -------
+    ndarray of int, optional
+        Entries at which the baskets of the largest branch begin; None for events that are not
+        from baskets.
+    """
+    found = source_of(events)
+    if found is None or not (largest := found[0].largest):
+        return None
+    source, start, stop = found
+    borders = np.asarray(source.boundaries(largest), dtype=np.int64)
+    return borders[(borders >= start) & (borders <= stop)] - start
+
+
 def selected(events: ak.Array, rows: NDArray[np.int64]) -> ak.Array:
     """Some of the events of a chunk; of those of a file, only these are read from then on.
 
@@ -211,7 +233,8 @@ class SourceMapping(UprootSourceMapping):
                 array = super().extract_column(
                     branch, self.start, self.stop, allow_missing, use_ak_forth
                 )
-            array = array if self.rows is None else array[self.rows]
+            # Packed, since the transformations ask for the offsets of lists.
+            array = array if self.rows is None else ak.to_packed(array[self.rows])
         if name is not None:
             self._array = name, array
         return array

@@ -4,7 +4,8 @@ A derived column is one function with its unit in the docstring and the columns 
 decorator; it is added, lazily, wherever those are there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import awkward as ak
@@ -15,7 +16,7 @@ from fileset.columns import CANONICAL, Canonical, Expression, evaluate, place, w
 from fileset.errors import InputError
 from fileset.events import canonical_expressions
 from fileset.formats import FORMATS
-from fileset.virtual import selected
+from fileset.virtual import basket_cuts, selected
 
 from .kernels import constants
 
@@ -164,14 +165,27 @@ class Columns:
 
     def _subset(self, rows: NDArray[Any]) -> "Columns":
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        source = getattr(self._read, "subset", None)
-        late = source(rows) if source else None
+        return Columns(len(rows), self.metadata, self.given, _Some(self, rows))
 
-        def read(name: str) -> Any:
-            # What is known of all events is not read again.
-            return self[name][rows] if late is None or name in self._known else late(name)
+    def neighbours(self, size: int) -> Iterator[NDArray[np.int64]]:
+        """Cut the events into parts of at least so many, to be read one after the other.
 
-        return Columns(len(rows), self.metadata, self.given, read)
+        Yields
+        ------
+        ndarray of int
+            Numbers of neighbours. Of events of a file, no basket is in two parts, so that nothing
+            is decompressed twice.
+        """
+        start = 0
+        for stop in [*self._cuts(size), len(self)]:
+            if stop - start >= size or (stop == len(self) and stop > start):
+                yield np.arange(start, stop)
+                start = int(stop)
+
+    def _cuts(self, size: int) -> NDArray[np.int64]:
+        """Where events may be cut."""
+        cuts = getattr(self._read, "cuts", None)
+        return cuts(size) if cuts else np.arange(0, len(self), size)
 
     def only(self, names: Iterable[str]) -> "Columns":
         """The same events with some of their columns; reading another one is refused."""
@@ -202,14 +216,55 @@ class Columns:
         """
         moved = _affected(frozenset(values)) - (self.given - values.keys())
 
-        def read(name: str) -> Any:
-            return values[name] if name in values else self[name]
-
         # What is derived and does not depend on them is the same.
         given = self.given | values.keys()
-        changed = Columns(len(self), self.metadata, given, read, shared=self.fields - moved)
+        read, shared = _Replaced(self, values), self.fields - moved
+        changed = Columns(len(self), self.metadata, given, read, shared=shared)
         changed.moved = frozenset(moved)
         return changed
+
+
+class _Some:
+    """Reads columns of some events of others."""
+
+    def __init__(self, columns: Columns, rows: NDArray[np.int64]) -> None:
+        self._columns = columns
+        self._rows = rows
+
+    def __call__(self, name: str) -> Any:
+        # What is known of all events is not read again.
+        if self._late is None or name in self._columns.touched:
+            return self._columns[name][self._rows]
+        return self._late(name)
+
+    @functools.cached_property
+    def _late(self) -> Callable[[str], Any] | None:
+        subset = getattr(self._columns._read, "subset", None)
+        return subset(self._rows) if subset else None
+
+    def subset(self, rows: NDArray[np.int64]) -> "_Some":
+        return _Some(self._columns, self._rows[rows])
+
+    def cuts(self, size: int) -> NDArray[np.int64]:
+        return np.searchsorted(self._rows, self._columns._cuts(size))
+
+
+class _Replaced:
+    """Reads columns some of which have other values."""
+
+    def __init__(self, columns: Columns, values: Mapping[str, Any]) -> None:
+        self._columns = columns
+        self._values = values
+
+    def __call__(self, name: str) -> Any:
+        return self._values[name] if name in self._values else self._columns[name]
+
+    def subset(self, rows: NDArray[np.int64]) -> "_Replaced":
+        some = {name: np.asarray(values)[rows] for name, values in self._values.items()}
+        return _Replaced(self._columns[rows], some)
+
+    def cuts(self, size: int) -> NDArray[np.int64]:
+        return self._columns._cuts(size)
 
 
 class _FromFile:
@@ -226,6 +281,10 @@ class _FromFile:
 
     def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
         return _FromFile(selected(self._events, rows), self._expressions)
+
+    def cuts(self, size: int) -> NDArray[np.int64]:
+        found = basket_cuts(self._events)
+        return np.arange(0, len(self._events), size) if found is None else found
 
 
 def read_columns(events: ak.Array) -> Columns:

@@ -8,7 +8,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import place
+from fileset.columns import flattened, place
 from fileset.errors import InputError
 
 from .columns import Columns, as_columns, provided
@@ -81,18 +81,27 @@ def factors(events: Events, variation: Variation, clipped: Counter[str] | None =
             f"{place(columns.metadata)}: variation {variation.name!r} gives an array of shape "
             f"{table.shape}, expected {(size, len(labels))}"
         )
-    # One pass over the table: the smallest value is NaN if any is.
-    lowest = table.min(initial=1.0)
-    if not np.isfinite(lowest) or np.isinf(table.max(initial=1.0)):
-        bad = ~np.isfinite(table).all(axis=0)
+    if _is_ordinary(table):
+        return result if isinstance(result, TruthCells) else table
+    bad = ~np.isfinite(table).all(axis=0)
+    if bad.any():
         raise InputError(
             f"{place(columns.metadata)}: variation {labels[int(np.argmax(bad))]!r} is not finite "
             f"in some of {len(columns)} selected events; mend the file or leave the variation out "
             "(--variations)"
         )
-    if lowest < 0.0:
-        table = acceptable(columns, variation.name, table, clipped)
+    table = acceptable(columns, variation.name, table, clipped)
     return TruthCells(result.cell, table) if isinstance(result, TruthCells) else table
+
+
+def _is_ordinary(table: NDArray[np.floating]) -> bool:
+    """Whether all factors are known at a glance to be finite and not negative."""
+    if table.dtype.kind != "f" or table.itemsize > 8 or not table.size:
+        return False
+    # As integers, negative numbers are the largest, and then those that are not finite.
+    integers = f"u{table.itemsize}"
+    infinity = np.array(np.inf, table.dtype).view(integers)
+    return bool(table.view(integers).max() < infinity)
 
 
 def shifts(events: Events, variation: Variation) -> dict[str, Columns]:
@@ -179,14 +188,15 @@ def rows(events: Events, name: str, size: int) -> NDArray[np.floating]:
     """
     columns = as_columns(events)
     table = columns[name]
-    counts = ak.to_numpy(ak.num(table, axis=1))
+    offsets, content = flattened(table)
+    counts = np.diff(offsets)
     wrong = (counts != 0) & (counts != size)
     if wrong.any():
         raise InputError(
             f"{place(columns.metadata)}: {name!r} has {counts[wrong][0]} values in some events, "
             f"expected {size} as at the beginning of the dataset"
         )
-    content = ak.to_numpy(ak.flatten(table, axis=1)).reshape(-1, size)
+    content = content.reshape(-1, size)
     if len(content) == len(columns):
         return content
     matrix = np.ones((len(columns), size), dtype=content.dtype)

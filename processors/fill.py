@@ -78,7 +78,8 @@ class Entries:
     Attributes
     ----------
     row : ndarray of int, shape (m,)
-        Event of each entry; an event may enter more than once, in different categories.
+        Event of each entry, in ascending order; an event may enter more than once, in different
+        categories.
     category : ndarray of int, shape (m,)
         Position in :data:`LABELS`.
     weight : ndarray, shape (m,)
@@ -113,6 +114,38 @@ Block = NDArray[np.floating] | TruthCells
 """Factors of n events for k variations, as they are or by cells of the truth."""
 
 
+class Table(NamedTuple):
+    """Sums per cell of the truth, to which the factors of all variations are applied at the end.
+
+    Attributes
+    ----------
+    first : int
+        Position on the variation axis of the first of k variations.
+    sums : ndarray, shape (2, u, cells)
+        Sums of weights and of their squares.
+    factors : ndarray, shape (cells, k)
+    """
+
+    first: int
+    sums: Floats
+    factors: NDArray[np.floating]
+
+    def expand(self, target: Floats) -> None:
+        """Add the sums to those of each variation, shape (2, u, variations)."""
+        columns = slice(self.first, self.first + self.factors.shape[1])
+        powers = (self.factors, self.factors**2)
+        for part, sums, factors in zip(target, self.sums, powers, strict=True):
+            part[:, columns] += sums @ factors
+
+
+def _same_tables(some: Sequence[Table], others: Sequence[Table]) -> bool:
+    """Whether sums per cell may be added before factors are applied to them."""
+    return len(some) == len(others) and all(
+        one.first == other.first and np.array_equal(one.factors, other.factors)
+        for one, other in zip(some, others, strict=True)
+    )
+
+
 @dataclass(frozen=True)
 class Filled:
     """A histogram of which only the filled bins are kept.
@@ -128,7 +161,8 @@ class Filled:
     index : ndarray of int, shape (u,)
         Filled bins in ascending order: category in :data:`LABELS`, then the flattened axes.
     sums : ndarray, shape (2, u, v)
-        Sums of weights and of their squares.
+        Sums of weights and of their squares, without what is in tables.
+    tables : tuple of Table
     """
 
     histogram: str
@@ -136,8 +170,13 @@ class Filled:
     categories: tuple[str, ...]
     index: NDArray[np.int64]
     sums: Floats
+    tables: tuple[Table, ...] = ()
 
     def __add__(self, other: "Filled") -> "Filled":
+        tables = tuple(table._replace(sums=table.sums.copy()) for table in self.tables)
+        return replace(self, sums=self.sums.copy(), tables=tables).__iadd__(other)
+
+    def __iadd__(self, other: "Filled") -> "Filled":
         if (self.histogram, self.variations) != (other.histogram, other.variations):
             raise ValueError(
                 f"cannot add {other.histogram} of {len(other.variations)} variations to "
@@ -146,13 +185,47 @@ class Filled:
         categories = tuple(
             label for label in LABELS if label in {*self.categories, *other.categories}
         )
-        if np.array_equal(self.index, other.index):
-            return replace(self, categories=categories, sums=self.sums + other.sums)
-        index = np.union1d(self.index, other.index)
-        sums = np.zeros((2, len(index), len(self.variations)))
-        for part in (self, other):
-            sums[:, np.searchsorted(index, part.index)] += part.sums
-        return replace(self, categories=categories, index=index, sums=sums)
+        target, added = self, other
+        if not _same_tables(self.tables, other.tables):
+            target, added = self.expanded(), other.expanded()
+        index = target.index
+        if not np.array_equal(index, added.index):
+            index = np.union1d(index, added.index)
+            target = target._spread(index)
+        place = np.searchsorted(index, added.index)
+        whole = len(place) == len(index)
+        for mine, its in zip(target._arrays(), added._arrays(), strict=True):
+            for one, more in zip(mine, its, strict=True):
+                # With numbers of rows it takes several times as long.
+                if whole:
+                    one += more
+                else:
+                    one[place] += more
+        return replace(target, categories=categories, index=index)
+
+    def expanded(self) -> "Filled":
+        """The same sums without tables."""
+        if not self.tables:
+            return self
+        sums = self.sums.copy()
+        for table in self.tables:
+            table.expand(sums)
+        return replace(self, sums=sums, tables=())
+
+    def _arrays(self) -> list[Floats]:
+        return [self.sums, *(table.sums for table in self.tables)]
+
+    def _spread(self, index: NDArray[np.int64]) -> "Filled":
+        """The same sums among more bins."""
+        place = np.searchsorted(index, self.index)
+
+        def spread(sums: Floats) -> Floats:
+            larger = np.zeros((2, len(index), sums.shape[2]))
+            larger[:, place] = sums
+            return larger
+
+        tables = tuple(table._replace(sums=spread(table.sums)) for table in self.tables)
+        return replace(self, index=index, sums=spread(self.sums), tables=tables)
 
     def to_hist(self) -> hist.Hist:
         """Histogram with axes category, variation and its own, weighted storage."""
@@ -177,7 +250,7 @@ class Filled:
         own = {label: position for position, label in enumerate(self.variations)}
         chosen = np.array([own.get(label, 0) for label in variations], dtype=np.int64)
         target = (row[:, None], np.arange(len(variations)), *(part[:, None] for part in bins))
-        for name, sums in zip(("value", "variance"), self.sums, strict=True):
+        for name, sums in zip(("value", "variance"), self.expanded().sums, strict=True):
             view[name][target] = sums[:, chosen]
 
 
@@ -251,6 +324,24 @@ def stacked(parts: Mapping[str, Filled]) -> hist.Hist:
     return target
 
 
+class Shown(NamedTuple):
+    """What a histogram shows of a chunk for the nominal or a shift.
+
+    Attributes
+    ----------
+    columns : Columns
+        n events, for the axes.
+    entries : Entries
+        m entries of these events.
+    mask : ndarray of bool, shape (n,)
+        Events that the histogram shows.
+    """
+
+    columns: Columns
+    entries: Entries
+    mask: NDArray[np.bool_]
+
+
 class Filling:
     """A histogram while it is filled.
 
@@ -262,99 +353,87 @@ class Filling:
         Bins of the variation axis.
     categories : sequence of str
         Bins of the category axis.
+    shown : mapping of str to Shown
+        Bin of the variation axis to what it is filled with: the nominal, which comes first, and
+        every shift. Variations of the weight are added to the events of the nominal.
     """
 
     def __init__(
-        self, histogram: str, variations: Sequence[str], categories: Sequence[str]
+        self,
+        histogram: str,
+        variations: Sequence[str],
+        categories: Sequence[str],
+        shown: Mapping[str, Shown],
     ) -> None:
         self._name = histogram
         self._variations = tuple(variations)
         self._categories = tuple(categories)
-        self._parts: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]] = []
+        size = HISTOGRAMS[histogram].size
+        filled = np.zeros(len(LABELS) * size, dtype=bool)
+        placed = {label: _placed(HISTOGRAMS[histogram], part) for label, part in shown.items()}
+        for _, cell in placed.values():
+            filled[cell] = True
+        self._index = np.flatnonzero(filled)
+        self._sums = np.zeros((2, len(self._index), len(variations)))
+        self._tables: dict[int, Table] = {}
+        position = np.cumsum(filled) - 1
+        for label, (kept, cell) in placed.items():
+            weight = shown[label].entries.weight[kept]
+            for target, w in zip(self._sums, (weight, weight**2), strict=True):
+                column = np.bincount(position[cell], w, len(self._index))
+                target[:, self._variations.index(label)] = column
+        kept, cell = placed[self._variations[0]]
+        entries = shown[self._variations[0]].entries
+        self._row = entries.row[kept]
+        self._position = position[cell]
+        self._weights = {"": entries.weight[kept]}
+        self._weights |= {name: weight[kept] for name, weight in entries.without.items()}
 
-    def add(
-        self,
-        columns: Columns,
-        entries: Entries,
-        shown: NDArray[np.bool_],
-        blocks: Mapping[int, tuple[Block | None, str]],
-    ) -> None:
-        """Fill entries into variations.
+    def add(self, first: int, block: Block, replaces: str = "", start: int = 0) -> None:
+        """Fill events into variations of their weight.
 
         Parameters
         ----------
-        columns : Columns
-            n events, for the axes.
-        entries : Entries
-            m entries of these events.
-        shown : ndarray of bool, shape (n,)
-            Events that the histogram shows.
-        blocks : mapping of int to (Block, str)
-            Position on the variation axis to the factors of the n events for the variations from
-            there on (None: one variation, all factors 1), and the weight that they replace (empty:
-            none, they multiply).
+        first : int
+            Position on the variation axis of the first of k variations.
+        block : Block
+            Factors of some of the events for these variations.
+        replaces : str
+            Weight that they replace; empty if they multiply.
+        start : int
+            The first of these events; they are neighbours.
         """
-        histogram = HISTOGRAMS[self._name]
-        kept = np.flatnonzero(shown[entries.row])
-        row = entries.row[kept]
-        cell = entries.category[kept] * histogram.size + histogram.bins(columns)[row]
-        filled = np.zeros(len(LABELS) * histogram.size, dtype=bool)
-        filled[cell] = True
-        index = np.flatnonzero(filled)
-        position = (np.cumsum(filled) - 1)[cell]
-        variations = [first + np.arange(_width(block)) for first, (block, _) in blocks.items()]
-        sums = np.zeros((2, len(index), sum(map(len, variations))))
-        place = 0
-        for block, replaces in blocks.values():
-            weight = (entries.without[replaces] if replaces else entries.weight)[kept]
-            _sum(sums, place, position, weight, row, block)
-            place += _width(block)
-        self._parts.append((index, np.concatenate(variations), sums))
+        stop = start + len(block.cell if isinstance(block, TruthCells) else block)
+        chosen = slice(*np.searchsorted(self._row, (start, stop)))
+        weight, position = self._weights[replaces][chosen], self._position[chosen]
+        row = self._row[chosen] - start
+        if not isinstance(block, TruthCells):
+            _accumulate(position, weight, row, np.ascontiguousarray(block), self._sums, first)
+            return
+        table = self._tables.get(first)
+        if table is None or not np.array_equal(table.factors, block.factors):
+            if table is not None:
+                table.expand(self._sums)
+            sums = np.zeros((2, len(self._index), len(block.factors)))
+            table = self._tables[first] = Table(first, sums, block.factors)
+        _count(position, weight, block.cell[row], table.sums)
 
     def result(self) -> Filled:
         """What has been filled so far."""
-        parts = self._parts
-        if len(parts) == 1 and np.array_equal(parts[0][1], np.arange(len(self._variations))):
-            index, _, sums = parts[0]
-            return Filled(self._name, self._variations, self._categories, index, sums)
-        nothing = np.empty(0, dtype=np.int64)
-        index = np.unique(np.concatenate([nothing, *(part[0] for part in parts)]))
-        sums = np.zeros((2, len(index), len(self._variations)))
-        for found, variations, values in parts:
-            # Within a part every bin is there once.
-            sums[:, np.searchsorted(index, found)[:, None], variations] += values
-        return Filled(self._name, self._variations, self._categories, index, sums)
+        tables = tuple(self._tables.values())
+        return Filled(
+            self._name, self._variations, self._categories, self._index, self._sums, tables
+        )
 
 
-def _width(block: Block | None) -> int:
-    """Number of variations of a block."""
-    if block is None:
-        return 1
-    return (block.factors if isinstance(block, TruthCells) else block).shape[1]
-
-
-def _sum(
-    sums: Floats,
-    first: int,
-    position: NDArray[np.int64],
-    weight: Floats,
-    row: NDArray[np.int64],
-    block: Block | None,
-) -> None:
-    """Add weights and their squares to columns ``first, ...`` of sums, shape (2, bins, k)."""
-    size = sums.shape[1]
-    if block is None:
-        for target, w in zip(sums, (weight, weight**2), strict=True):
-            target[:, first] += np.bincount(position, w, size)
-    elif isinstance(block, TruthCells):
-        cells, k = block.factors.shape
-        joint = position * cells + block.cell[row]
-        powers = ((weight, block.factors), (weight**2, block.factors**2))
-        for target, (w, f) in zip(sums, powers, strict=True):
-            counts = np.bincount(joint, w, size * cells).reshape(-1, cells)
-            target[:, first : first + k] += counts @ f
-    else:
-        _accumulate(position, weight, row, np.ascontiguousarray(block), sums, first)
+def _placed(
+    histogram: Histogram, shown: Shown
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Entries that a histogram shows, and their bins: category, then the flattened axes."""
+    columns, entries, mask = shown
+    kept = np.flatnonzero(mask[entries.row])
+    bins = histogram.bins(columns)[entries.row[kept]]
+    return kept, entries.category[kept] * histogram.size + bins
 
 
 @numba.njit(cache=True, nogil=True)
@@ -366,12 +445,26 @@ def _accumulate(
     sums: Floats,
     first: int,
 ) -> None:
+    """Add weights and their squares to columns ``first, ...`` of sums, shape (2, bins, k)."""
+    stop = first + factors.shape[1]
     for i in range(position.size):
         w = weight[i]
         factor = factors[row[i]]
-        value = sums[0, position[i]]
-        square = sums[1, position[i]]
-        for v in range(factor.size):
+        # As slices of one length they are added several at a time.
+        value = sums[0, position[i], first:stop]
+        square = sums[1, position[i], first:stop]
+        for v in range(factors.shape[1]):
             x = w * factor[v]
-            value[first + v] += x
-            square[first + v] += x * x
+            value[v] += x
+            square[v] += x * x
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(
+    position: NDArray[np.int64], weight: Floats, cell: NDArray[np.int64], sums: Floats
+) -> None:
+    """Add weights and their squares to their cells of sums, shape (2, bins, cells)."""
+    for i in range(position.size):
+        w = weight[i]
+        sums[0, position[i], cell[i]] += w
+        sums[1, position[i], cell[i]] += w * w

@@ -17,7 +17,7 @@ from fileset.coffea_api import ProcessorABC
 from .categories import AXIS, SIGNAL, categorise
 from .columns import Columns, read_columns
 from .evaluation import available, factors, shifts
-from .fill import HISTOGRAMS, LABELS, Block, Entries, Filling, finished
+from .fill import HISTOGRAMS, LABELS, Entries, Filling, Shown, finished
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
@@ -36,6 +36,10 @@ WEIGHED = frozenset(
     }
 )
 """Columns that weights, categories and templates depend on: a shift of one moves them too."""
+
+
+AT_A_TIME = 8_192
+"""Events whose factors are evaluated together, about."""
 
 
 class NuoneProcessor(ProcessorABC):
@@ -94,8 +98,8 @@ class NuoneProcessor(ProcessorABC):
             :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key, and
             how many negative weights were clipped.
         """
-        columns, passes, counted = self._counted(events)
-        filled = self.histograms(columns, passes, self.templates(counted["flavours"]))
+        columns, passes, counted, signal = self._counted(events)
+        filled = self.histograms(columns, passes, self.templates(counted["flavours"]), signal)
         counted["clipped"].update(filled.pop("clipped"))
         output = {events.metadata["dataset"]: _without(counted, "flavours") | filled}
         return output if self.sparse else finished(output)
@@ -120,30 +124,32 @@ class NuoneProcessor(ProcessorABC):
         kept : Columns
             Of these events alone, :meth:`refilled` makes the histograms.
         """
-        columns, passes, counted = self._counted(events)
+        columns, passes, counted, _ = self._counted(events)
         return counted, columns[_kept(passes)]
 
     def refilled(self, kept: Columns, flavours: Iterable[int]) -> dict[str, Any]:
         """Histograms of events that :meth:`selected` kept, from one or more chunks."""
         return self.histograms(kept, self.passes(kept), self.templates(flavours))
 
-    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any]]:
+    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any], Columns]:
+        """Columns, cuts and cut flow of all events, and the columns of the signal."""
         columns = read_columns(events)
         columns = columns.replaced({CATEGORY: categorise(columns)})
         clipped: Counter[str] = Counter()
         passes = self.passes(columns)
         weight = nominal_weights(columns, clipped)
-        signal = columns.category == AXIS.index(SIGNAL)
-        if self.radiative != "none" and signal.any():
-            weight[signal] *= radiative_weight(columns[signal], self.radiative)
+        is_signal = columns.category == AXIS.index(SIGNAL)
+        signal = columns[is_signal]
+        if self.radiative != "none" and len(signal):
+            weight[is_signal] *= radiative_weight(signal, self.radiative)
         flavours: set[int] = set()
-        if signal.any() and columns.metadata["is_mc"]:
+        if len(signal) and columns.metadata["is_mc"]:
             # Of all signal: the bins must not depend on the selection.
-            flavours = {abs(int(pdg)) for pdg in np.unique(columns.nu_pdg[signal])}
+            flavours = {abs(int(pdg)) for pdg in np.unique(signal.nu_pdg)}
         key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
         counted = cut_flow(columns.category, weight, passes[NOMINAL][1])
         counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
-        return columns, passes, counted
+        return columns, passes, counted, signal
 
     def find(self) -> list[Variation]:
         """Variations of this run, whatever the process that it is in."""
@@ -158,8 +164,24 @@ class NuoneProcessor(ProcessorABC):
         selection = find_selection(self.selection)
         return {label: (moved, select(moved, selection)) for label, moved in shifted.items()}
 
-    def histograms(self, columns: Columns, passes: Passes, templates: list[str]) -> dict[str, Any]:
+    def histograms(
+        self,
+        columns: Columns,
+        passes: Passes,
+        templates: list[str],
+        signal: Columns | None = None,
+    ) -> dict[str, Any]:
         """Fill every histogram for the nominal and every variation that the events can have.
+
+        Parameters
+        ----------
+        columns : Columns, length n
+        passes : dict
+            From :meth:`passes`.
+        templates : list of str
+            Signal templates to fill.
+        signal : Columns, optional
+            The signal among the columns, if something of it was read already.
 
         Returns
         -------
@@ -169,24 +191,33 @@ class NuoneProcessor(ProcessorABC):
         variations = available(self.find(), columns)
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(columns.metadata))]
         weights = [v for v in variations if not v.shift]
-        clipped: Counter[str] = Counter()
         kept = _kept(passes)
         events = columns[kept]
-        entries = self.entries(events, templates, [v.replaces for v in weights])
-        blocks: dict[int, tuple[Block | None, str]] = {0: (None, "")}
-        first = 1
-        for variation in weights:
-            blocks[first] = factors(events, variation, clipped), variation.replaces
-            first += len(variation.labels(columns.metadata))
-        fillings = {name: Filling(name, labels, (*AXIS, *templates)) for name in HISTOGRAMS}
+        if signal is not None:
+            there = np.zeros(len(columns), dtype=bool)
+            there[kept] = True
+            signal = signal[there[columns.category == AXIS.index(SIGNAL)]]
+        entries = self.entries(events, templates, [v.replaces for v in weights], signal)
+        seen: dict[str, tuple[Columns, Entries, Masks]] = {}
         for label, (moved, passed) in passes.items():
-            shifted = moved[kept]
-            own = entries
-            if not moved.moved.isdisjoint(WEIGHED):
-                own = self.entries(shifted, templates, [])
-            for name, filling in fillings.items():
-                chosen = blocks if label == NOMINAL else {labels.index(label): (None, "")}
-                filling.add(shifted, own, shown(passed, name)[kept], chosen)
+            shifted = events if label == NOMINAL else moved[kept]
+            same = moved.moved.isdisjoint(WEIGHED)
+            own = entries if same else self.entries(shifted, templates, [])
+            seen[label] = shifted, own, {name: shown(passed, name)[kept] for name in HISTOGRAMS}
+        fillings = {}
+        for name in HISTOGRAMS:
+            parts = {label: Shown(c, e, masks[name]) for label, (c, e, masks) in seen.items()}
+            fillings[name] = Filling(name, labels, (*AXIS, *templates), parts)
+        clipped: Counter[str] = Counter()
+        # As many at a time as the caches of a processor hold the factors of.
+        for rows in events.neighbours(AT_A_TIME) if weights else ():
+            some = events if len(rows) == len(events) else events[rows]
+            first = 1
+            for variation in weights:
+                block = factors(some, variation, clipped)
+                for filling in fillings.values():
+                    filling.add(first, block, variation.replaces, int(rows[0]))
+                first += len(variation.labels(columns.metadata))
         filled: dict[str, Any] = {name: f.result() for name, f in fillings.items()}
         return filled | {"clipped": clipped}
 
@@ -199,27 +230,36 @@ class NuoneProcessor(ProcessorABC):
             if flavour in wanted and label.rpartition("_")[0] in self.basis
         ]
 
-    def entries(self, events: Columns, templates: list[str], replaced: list[str]) -> Entries:
+    def entries(
+        self,
+        events: Columns,
+        templates: list[str],
+        replaced: list[str],
+        signal: Columns | None = None,
+    ) -> Entries:
         """Weigh events; a signal event enters as SM and in every template of its flavour."""
         category = categorise(events)
-        signal = np.flatnonzero(category == AXIS.index(SIGNAL))
+        index = np.flatnonzero(category == AXIS.index(SIGNAL))
+        signal = events[index] if signal is None else signal
         ratio = np.ones(len(events))
-        if len(signal):
+        if len(index):
             # The radiative correction is that of the SM alone.
-            ratio[signal] = radiative_weight(events[signal], self.radiative)
+            ratio[index] = radiative_weight(signal, self.radiative)
         rows, labels, ratios = [np.arange(len(events))], [category], [ratio]
-        if templates and len(signal):
-            for label, (index, weights) in template_weights(events[signal], templates).items():
-                rows.append(signal[index])
-                labels.append(np.full(len(index), LABELS.index(label)))
+        if templates and len(index):
+            for label, (chosen, weights) in template_weights(signal, templates).items():
+                rows.append(index[chosen])
+                labels.append(np.full(len(chosen), LABELS.index(label)))
                 ratios.append(weights)
-        row, relative = np.concatenate(rows), np.concatenate(ratios)
+        row = np.concatenate(rows)
+        order = np.argsort(row, kind="stable")
+        row, relative = row[order], np.concatenate(ratios)[order]
         without = {
             name: nominal_weights(events, without=name)[row] * relative
             for name in {*replaced} - {""}
         }
         weight = nominal_weights(events)[row] * relative
-        return Entries(row, np.concatenate(labels), weight, without)
+        return Entries(row, np.concatenate(labels)[order], weight, without)
 
 
 def _kept(passes: Passes) -> NDArray[np.int64]:

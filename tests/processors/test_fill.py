@@ -1,3 +1,6 @@
+import contextlib
+import itertools
+
 import hist
 import numpy as np
 import pytest
@@ -8,7 +11,16 @@ from hypothesis.extra import numpy as hnp
 from processors import fill
 from processors.categories import AXIS
 from processors.columns import as_columns
-from processors.fill import HISTOGRAMS, LABELS, Entries, Filling, Histogram, TruthCells, empty
+from processors.fill import (
+    HISTOGRAMS,
+    LABELS,
+    Entries,
+    Filling,
+    Histogram,
+    Shown,
+    TruthCells,
+    empty,
+)
 
 VARIATIONS = ["nominal", "aUp", "aDown", "u_000", "u_001", "s"]
 SPECIAL = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, -1e300, 1e300])
@@ -33,13 +45,13 @@ def variable(name):
 
 @st.composite
 def fills(draw):
-    """Axes, columns, and m entries of n events in any order and any number of times."""
+    """Axes, columns, and m entries of n events, each any number of times."""
     names = draw(st.sampled_from([("x",), ("x", "y")]))
     axes = tuple(draw(st.one_of(regular(name), variable(name))) for name in names)
     n = draw(st.integers(0, 12))
     columns = {name: draw(hnp.arrays(float, n, elements=VALUES)) for name in names}
     m = draw(st.integers(0, 20)) if n else 0
-    row = draw(hnp.arrays(np.int64, m, elements=st.integers(0, max(n - 1, 0))))
+    row = np.sort(draw(hnp.arrays(np.int64, m, elements=st.integers(0, max(n - 1, 0)))))
     category = draw(hnp.arrays(np.int64, m, elements=st.integers(0, len(LABELS) - 1)))
     weight, other = (draw(hnp.arrays(float, m, elements=FACTORS)) for _ in range(2))
     pair = draw(hnp.arrays(float, (n, 2), elements=FACTORS))
@@ -48,27 +60,36 @@ def fills(draw):
     return axes, columns, Entries(row, category, weight, {"w": other}), pair, cell, by_cell
 
 
-@pytest.fixture(scope="module")
-def patched():
-    """Function that fills a histogram of given axes."""
-
-    def filled(axes, columns, entries, blocks):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
-            filling = Filling("made", VARIATIONS, LABELS)
-            filling.add(columns, entries, np.ones(len(columns), bool), blocks)
-            return filling.result().to_hist()
-
-    return filled
+def filling_of(histogram, variations, categories, columns, entries, mask=None):
+    mask = np.ones(len(columns), bool) if mask is None else mask
+    return Filling(histogram, variations, categories, {"nominal": Shown(columns, entries, mask)})
 
 
-@given(made=fills())
+@contextlib.contextmanager
+def histogram_of(axes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
+        yield
+
+
+def filled_in_parts(columns, entries, pair, cell, by_cell, mask=None, cuts=()):
+    """Fill variations 1 and 2 with pairs in place of a weight, and the rest by cells."""
+    filling = filling_of("made", VARIATIONS, LABELS, columns, entries, mask)
+    borders = [0, *sorted(cuts), len(columns)]
+    for start, stop in itertools.pairwise(borders):
+        filling.add(1, pair[start:stop], "w", start)
+        filling.add(3, TruthCells(cell[start:stop], by_cell), "", start)
+    return filling.result()
+
+
+@given(made=fills(), cut=st.integers(0, 12))
 @settings(max_examples=80, deadline=None)
-def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, patched, made):
+def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, made, cut):
     axes, columns, entries, pair, cell, by_cell = made
     events = as_columns(make_events(columns))
-    blocks = {0: (None, ""), 1: (pair, "w"), 3: (TruthCells(cell, by_cell), "")}
-    target = patched(axes, events, entries, blocks)
+    cuts = [min(cut, len(events))]
+    with histogram_of(axes):
+        target = filled_in_parts(events, entries, pair, cell, by_cell, cuts=cuts).to_hist()
     row, ones = entries.row, np.ones(len(entries.row))
     factors = [ones, *pair[row].T, *by_cell[cell[row]].T]
     expected = empty(Histogram(axes), VARIATIONS, LABELS)
@@ -85,55 +106,94 @@ def test_one_pass_equals_one_ordinary_fill_per_variation(make_events, patched, m
         )
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5], ids=["same table", "another table"])
 @given(made=fills(), cut=st.integers(0, 12))
 @settings(max_examples=40, deadline=None)
-def test_parts_of_the_events_add_up_to_all_of_them(make_events, made, cut):
-    axes, columns, entries, pair, _, _ = made
+def test_parts_of_the_events_add_up_to_all_of_them(make_events, factor, made, cut):
+    axes, columns, entries, pair, cell, by_cell = made
     events = as_columns(make_events(columns))
     first = np.arange(len(events)) < cut
-    parts = [first | True, first, ~first]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
-        results = []
-        for part in parts:
-            filling = Filling("made", VARIATIONS, LABELS)
-            filling.add(events, entries, part, {1: (pair, "")})
-            results.append(filling.result())
-        whole, total = results[0].to_hist(), (results[1] + results[2]).to_hist()
-    for part in ("value", "variance"):
+    other = by_cell * factor
+    # The cells of the second part lie behind those of the first: one table for both.
+    both, moved = np.concatenate([by_cell, other]), np.where(first, cell, cell + len(by_cell))
+    with histogram_of(axes):
+        whole = filled_in_parts(events, entries, pair, moved, both).to_hist()
+        one = filled_in_parts(events, entries, pair, cell, by_cell, first)
+        two = filled_in_parts(events, entries, pair, cell, other, ~first)
+        before = one.to_hist(), two.to_hist()
+        totals = [(one + two).to_hist(), (two + one).to_hist()]
+        assert (one.to_hist(), two.to_hist()) == before
+        one += two
+        totals.append(one.to_hist())
+    for total, part in itertools.product(totals, ("value", "variance")):
         np.testing.assert_allclose(
             total.view(flow=True)[part], whole.view(flow=True)[part], rtol=1e-12, atol=1e-12
         )
 
 
+def test_a_shift_has_its_own_events_and_bins(make_events):
+    events = as_columns(make_events({"etheta2": [0.0101, 0.0101]}))
+    moved = as_columns(make_events({"etheta2": [0.0301, 0.0101]}))
+    entries = Entries(np.array([0, 1]), np.array([0, 0]), np.array([2.0, 4.0]))
+    shown = {
+        "nominal": Shown(events, entries, np.array([True, True])),
+        "s": Shown(moved, entries, np.array([True, False])),
+    }
+    filled = Filling("etheta2", VARIATIONS, AXIS, shown).result().to_hist()
+    assert filled[0, "nominal", :].values().nonzero()[0].tolist() == [10]
+    assert filled[0, "s", :].values().nonzero()[0].tolist() == [30]
+    assert filled[0, "nominal", 10] == hist.accumulators.WeightedSum(6.0, 20.0)
+    assert filled[0, "s", 30] == hist.accumulators.WeightedSum(2.0, 4.0)
+
+
+def test_a_table_that_changes_between_parts_is_applied_to_its_own(make_events):
+    events = as_columns(make_events({"etheta2": [0.01, 0.01]}))
+    entries = Entries(np.array([0, 1]), np.array([0, 0]), np.array([2.0, 4.0]))
+    filling = filling_of("etheta2", ["nominal", "a"], AXIS, events, entries)
+    for start, factor in ((0, 3.0), (1, 5.0)):
+        filling.add(1, TruthCells(np.array([0]), np.array([[factor]])), "", start)
+    assert filling.result().to_hist()[0, "a", ...].sum().value == 2.0 * 3.0 + 4.0 * 5.0
+
+
 def test_only_bins_with_events_are_kept(make_events):
     events = as_columns(make_events({"etheta2": [0.0101, 0.0102, 0.03]}))
     entries = Entries(np.array([0, 1, 2]), np.array([0, 0, 3]), np.array([1.0, 2.0, 4.0]))
-    filling = Filling("etheta2", ["nominal"], AXIS)
-    filling.add(events, entries, np.ones(3, bool), {0: (None, "")})
-    filled = filling.result()
+    filled = filling_of("etheta2", ["nominal"], AXIS, events, entries).result()
     size = HISTOGRAMS["etheta2"].size
     assert filled.index.tolist() == [11, 3 * size + 31]
     assert filled.sums[:, :, 0].tolist() == [[3.0, 4.0], [5.0, 16.0]]
 
 
-def test_histograms_that_were_filled_differently_do_not_add():
-    one, other = (Filling("etheta2", labels, AXIS).result() for labels in (["a"], ["a", "b"]))
+@pytest.fixture
+def filled_with_nothing(make_events):
+    def filled(histogram, variations, categories):
+        columns = {axis.name: np.empty(0) for axis in HISTOGRAMS[histogram].axes}
+        nothing = np.empty(0, np.int64)
+        entries = Entries(nothing, nothing, np.empty(0))
+        events = as_columns(make_events(columns))
+        return filling_of(histogram, variations, categories, events, entries).result()
+
+    return filled
+
+
+def test_histograms_that_were_filled_differently_do_not_add(filled_with_nothing):
+    labels = ["nominal"], ["nominal", "b"]
+    one, other = (filled_with_nothing("etheta2", names, AXIS) for names in labels)
     with pytest.raises(ValueError, match="cannot add etheta2 of 2 variations to etheta2 of 1"):
         one + other
 
 
-def test_sum_has_the_categories_of_both_in_their_order():
+def test_sum_has_the_categories_of_both_in_their_order(filled_with_nothing):
     parts = [
-        Filling("etheta2", ["nominal"], (*AXIS, label)).result()
+        filled_with_nothing("etheta2", ["nominal"], (*AXIS, label))
         for label in ("magnetic_numu", "magnetic_nue")
     ]
     assert (parts[0] + parts[1]).categories == (*AXIS, "magnetic_nue", "magnetic_numu")
     assert list((parts[0] + parts[1]).to_hist().axes[0]) == [*AXIS, "magnetic_nue", "magnetic_numu"]
 
 
-def test_nothing_at_all_is_an_empty_histogram():
-    empty_one = Filling("spectrum", ["nominal"], AXIS).result().to_hist()
+def test_nothing_at_all_is_an_empty_histogram(filled_with_nothing):
+    empty_one = filled_with_nothing("spectrum", ["nominal"], AXIS).to_hist()
     assert empty_one.sum(flow=True).value == 0.0
     assert empty_one.axes == empty(HISTOGRAMS["spectrum"], ["nominal"]).axes
 
@@ -143,10 +203,10 @@ def test_factors_in_single_precision_are_summed_in_double(make_events):
     events = as_columns(make_events({"etheta2": np.full(n, 0.0101)}))
     entries = Entries(np.arange(n), np.zeros(n, np.int64), np.full(n, 1.0))
     factors = np.full((n, 1), 0.1, np.float32)
-    filling = Filling("etheta2", ["nominal"], AXIS)
-    filling.add(events, entries, np.ones(n, bool), {0: (factors, "")})
+    filling = filling_of("etheta2", ["nominal", "a"], AXIS, events, entries)
+    filling.add(1, factors)
     exact = n * float(np.float32(0.1))
-    assert filling.result().sums[0, 0, 0] == pytest.approx(exact, rel=1e-12, abs=0.0)
+    assert filling.result().sums[0, 0, 1] == pytest.approx(exact, rel=1e-12, abs=0.0)
 
 
 def test_empty_histogram_has_named_axes_and_weighted_storage():

@@ -38,7 +38,13 @@ from numpy.typing import ArrayLike, NDArray
 from uproot.interpretation.jagged import AsJagged
 from uproot.interpretation.numerical import AsDtype
 
-from .basket_bytes import DamagedError, UnsupportedError, check_places, read_basket
+from .basket_bytes import (
+    DamagedError,
+    UnsupportedError,
+    check_lists,
+    check_places,
+    read_basket,
+)
 from .basket_values import VECTOR, Encoding, Jagged, Lists, Values, Which
 from .errors import InputError
 from .memberwise import mend
@@ -207,6 +213,9 @@ class Source:
                     return self._read(name, branch, start, stop, chosen)
             with self.lock:
                 array = self.tree[name].array(entry_start=start, entry_stop=stop)
+            # Uproot takes them as they are.
+            if isinstance(array.layout, ak.contents.ListOffsetArray):
+                check_lists(name, np.asarray(array.layout.offsets.data))
         except OSError:
             # A file server may have forgotten the open file: the next one opens it again.
             _forget(self)

@@ -102,6 +102,33 @@ CANONICAL: dict[str, Canonical] = {
 Expression = Callable[[ak.Array], Any]
 
 
+class From:
+    """Expression that needs the values at some places of the events and nothing else of them.
+
+    Of events of a file, only these are then made into arrays, by :func:`fileset.virtual.values_at`.
+
+    Parameters
+    ----------
+    *paths : str
+        Dotted, without the prefix of the format.
+    make : callable, optional
+        Function of the values at each, one array each; the values themselves by default.
+    """
+
+    def __init__(self, *paths: str, make: Callable[..., Any] = lambda values: values) -> None:
+        self.paths = paths
+        self.make = make
+
+    def __call__(self, events: ak.Array) -> Any:
+        return self.make(*(_follow(events, path) for path in self.paths))
+
+
+def _follow(events: ak.Array, path: str) -> ak.Array:
+    for name in path.split("."):
+        events = events[name]
+    return events
+
+
 def with_columns(
     events: ak.Array, expressions: Mapping[str, Expression], kinds: Mapping[str, Canonical]
 ) -> ak.Array:
@@ -173,17 +200,21 @@ def evaluate(events: ak.Array, name: str, expression: Expression, kind: Canonica
     InputError
         If a branch is missing or the values are not of that type.
     """
-    values = _call(events, name, expression)
+    return typed(_call(events, name, expression), name, kind, len(events), describe(events))
+
+
+def typed(values: Any, name: str, kind: Canonical | None, length: int, where: str) -> Any:
+    """Values of a column of so many events, in its type; see :func:`evaluate`."""
     if kind is None:
         return values
     if kind.table:
         # Only where need be: it makes a copy.
         return ak.fill_none(values, [], axis=0) if values.layout.is_option else values
     try:
-        return np.broadcast_to(np.asarray(values, dtype=kind.dtype), (len(events),))
+        return np.broadcast_to(np.asarray(values, dtype=kind.dtype), (length,))
     except ValueError as error:
         raise InputError(
-            f"{describe(events)}: column {name!r} is not one {kind.dtype} per event: {error}"
+            f"{where}: column {name!r} is not one {kind.dtype} per event: {error}"
         ) from error
 
 
@@ -294,11 +325,13 @@ def first(values: ak.Array, missing: float) -> NDArray[Any]:
         return ak.to_numpy(ak.fill_none(ak.firsts(values), missing))
     # In numpy, which is many times faster.
     offsets, content = ak.to_numpy(layout.offsets.data), ak.to_numpy(layout.content)
+    kind = np.result_type(content, type(missing))
+    if not len(content):
+        return np.full(len(offsets) - 1, missing, dtype=kind)
     starts = offsets[:-1]
-    there = offsets[1:] > starts
-    result = np.full(len(starts), missing, dtype=np.result_type(content, type(missing)))
-    result[there] = content[starts[there]]
-    return result
+    found = content.take(starts, mode="clip").astype(kind, copy=False)
+    found[offsets[1:] <= starts] = missing
+    return found
 
 
 def not_negative(values: ak.Array) -> NDArray[np.float64]:

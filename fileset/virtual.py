@@ -6,8 +6,10 @@ the lengths of its lists and once for their content. coffea's own way stays as i
 """
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import awkward as ak
 import numpy as np
@@ -21,6 +23,7 @@ from .coffea_api import BaseSchema, NanoEventsFactory, UprootSourceMapping, tupl
 _VALUES = ("!load",)
 _CONTENT = ("!load", "!content")
 _OFFSETS = ("!load", "!offsets")
+_OFFSETS_LABEL = quote(",!offsets")
 
 
 def source_events(
@@ -153,6 +156,45 @@ def selected(events: ak.Array, rows: NDArray[np.int64]) -> ak.Array:
     return source_events(source, schema, start, stop, events.metadata, rows)
 
 
+class Values:
+    """Values at some places of the events of a file, without making arrays of all the rest.
+
+    Parameters
+    ----------
+    events : coffea NanoEvents, length n
+        As for :func:`source_of`.
+    rows : ndarray of int, optional
+        Events to read, in ascending order; all by default.
+    """
+
+    def __init__(self, events: ak.Array, rows: NDArray[np.int64] | None = None) -> None:
+        found = source_of(events)
+        self._mapping = None if found is None else SourceMapping(*found, rows)
+        self._form = events.attrs["@events_factory"]._schema.form if found else None
+
+    def at(self, paths: Sequence[str]) -> list[ak.Array] | None:
+        """Values of fields by their dotted names.
+
+        Returns
+        -------
+        list of awkward.Array, optional
+            As ``events[rows]`` has them there; None where that is not known beforehand: for events
+            that are not from a file, and fields that are not plain numbers and lists.
+        """
+        if self._mapping is None:
+            return None
+        length = len(self._mapping)
+        try:
+            layouts = [self._mapping.content(self._form, p.split("."), length) for p in paths]
+        except _NotPlainError:
+            return None
+        return [ak.Array(layout) for layout in layouts]
+
+
+class _NotPlainError(Exception):
+    """A form that is not read at sight."""
+
+
 class SourceMapping(UprootSourceMapping):
     """Buffers of coffea events from a :class:`fileset.baskets.Source`.
 
@@ -178,6 +220,32 @@ class SourceMapping(UprootSourceMapping):
         # awkward asks for the lengths of lists before their content.
         self._content: tuple[str, NDArray[Any]] | None = None
         self._array: tuple[str, ak.Array] | None = None
+        self._lists: dict[str, NDArray[Any]] = {}
+
+    def content(self, form: ak.forms.Form, path: Sequence[str], length: int) -> ak.contents.Content:
+        """Array of a form, of one field of each record in it."""
+        if form.is_record and path and path[0] in form.fields:
+            return self.content(form.content(path[0]), path[1:], length)
+        if isinstance(form, ak.forms.ListOffsetForm):
+            if form.form_key not in self._lists:
+                # Members of a list share them.
+                self._lists[form.form_key] = self._values(form, "offsets")[: length + 1]
+            offsets = self._lists[form.form_key]
+            inner = self.content(form.content, path, int(offsets[-1]))
+            return ak.contents.ListOffsetArray(ak.index.Index64(offsets), inner)
+        if not form.is_numpy or path:
+            raise _NotPlainError
+        values = self._values(form, "data")
+        if values.dtype != ak.types.numpytype.primitive_to_dtype(form.primitive):
+            raise _NotPlainError
+        size = math.prod(form.inner_shape)
+        shaped = values[: length * size].reshape(length, *form.inner_shape)
+        return ak.contents.NumpyArray(shaped)
+
+    def _values(self, form: ak.forms.Form, attribute: str) -> NDArray[Any]:
+        place = tuple_to_key((self.source.uuid, self.source.tree.object_path, f"0-{len(self)}"))
+        suffix = _OFFSETS_LABEL if attribute == "offsets" else ""
+        return self._buffer(f"{place}/{attribute}/{form.form_key}{suffix}")
 
     def __getitem__(self, key: str) -> Callable[[], NDArray[Any]]:
         return functools.partial(self._buffer, key)
@@ -199,8 +267,6 @@ class SourceMapping(UprootSourceMapping):
         values = self.source.read(name, self.start, self.stop, self.rows)
         if not isinstance(values, Jagged):
             return np.reshape(values, -1)
-        # Uproot may have read them, which takes them as they are.
-        check_lists(name, values.offsets)
         if asked == _CONTENT:
             return values.content
         self._content = name, values.content

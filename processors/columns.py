@@ -5,20 +5,33 @@ decorator; it is added, lazily, wherever those are there.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import awkward as ak
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import CANONICAL, Canonical, Expression, evaluate, place, with_columns
+from fileset.columns import (
+    CANONICAL,
+    Canonical,
+    Expression,
+    From,
+    describe,
+    evaluate,
+    place,
+    typed,
+    with_columns,
+)
 from fileset.errors import InputError
 from fileset.events import canonical_expressions
 from fileset.formats import FORMATS
-from fileset.virtual import basket_cuts, selected
+from fileset.virtual import Values, basket_cuts, selected
 
 from .kernels import constants
+from .kernels.compilation import quiet
 
 Column = Callable[[ak.Array], NDArray[np.float64]]
 
@@ -268,23 +281,39 @@ class _Replaced:
 
 
 class _FromFile:
-    """Reads columns of the events of a chunk, through the expressions of their format."""
+    """Reads columns of events of a chunk, through the expressions of their format."""
 
-    def __init__(self, events: ak.Array, expressions: Mapping[str, Expression]) -> None:
-        self._events = events
+    def __init__(
+        self,
+        events: ak.Array,
+        expressions: Mapping[str, Expression],
+        rows: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._all = events
         self._expressions = expressions
+        self._rows = rows
+        self._values = Values(events, rows)
 
     def __call__(self, name: str) -> Any:
-        by_name: Expression = lambda events: events[tuple(name.split("."))]  # noqa: E731
-        expression = self._expressions.get(name, by_name)
+        expression = self._expressions.get(name) or From(name)
+        if isinstance(expression, From):
+            values = self._values.at(expression.paths)
+            if values is not None:
+                length = len(self._all if self._rows is None else self._rows)
+                made, kind = expression.make(*values), CANONICAL.get(name)
+                return typed(made, name, kind, length, describe(self._all))
         return evaluate(self._events, name, expression, CANONICAL.get(name))
 
+    @functools.cached_property
+    def _events(self) -> ak.Array:
+        return self._all if self._rows is None else selected(self._all, self._rows)
+
     def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
-        return _FromFile(selected(self._events, rows), self._expressions)
+        return _FromFile(self._all, self._expressions, rows)
 
     def cuts(self, size: int) -> NDArray[np.int64]:
-        found = basket_cuts(self._events)
-        return np.arange(0, len(self._events), size) if found is None else found
+        found = basket_cuts(self._all)
+        return np.arange(0, len(self._all), size) if found is None else found
 
 
 def read_columns(events: ak.Array) -> Columns:
@@ -334,17 +363,24 @@ def _values(events: Any, *names: str) -> tuple[NDArray[np.float64], ...]:
     return tuple(ak.to_numpy(events[name]) for name in names)
 
 
+@quiet
+@numba.vectorize(cache=True)
+def _angle(x: float, y: float, z: float, a: float, b: float, c: float) -> float:
+    """Angle between a vector and a unit vector; NaN for one of length zero or that is NaN."""
+    norm = math.sqrt(x * x + y * y + z * z)
+    if not norm > 0.0:
+        return math.nan
+    # From the chord between the unit vectors. Not acos(dot): near 1 it loses half of the digits.
+    chord = math.sqrt((x / norm - a) ** 2 + (y / norm - b) ** 2 + (z / norm - c) ** 2)
+    return 2.0 * math.asin(min(0.5 * chord, 1.0))
+
+
 @column(uses=("direction_x", "direction_y", "direction_z"), unit="rad")
 def theta(events: ak.Array) -> NDArray[np.float64]:
     """Angle of the leading shower to the beam, from the chord between the unit vectors [rad]."""
-    direction = np.stack(_values(events, "direction_x", "direction_y", "direction_z"))
-    norm = np.sqrt(np.sum(direction**2, axis=0))
     beam = np.asarray(FORMATS[events.metadata["format"]].beam_direction)
-    beam = beam / np.linalg.norm(beam)
-    unit = np.divide(direction, norm, out=np.full_like(direction, np.nan), where=norm > 0.0)
-    # Not acos(dot): near 1 it loses half of the digits.
-    chord = np.sqrt(np.sum((unit - beam[:, None]) ** 2, axis=0))
-    return 2.0 * np.arcsin(np.minimum(0.5 * chord, 1.0))
+    direction = _values(events, "direction_x", "direction_y", "direction_z")
+    return _angle(*direction, *(beam / np.linalg.norm(beam)))
 
 
 @column(uses=("shower_energy", "theta"), unit="GeV rad^2")

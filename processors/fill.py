@@ -426,9 +426,7 @@ class Filling:
         )
 
 
-def _placed(
-    histogram: Histogram, shown: Shown
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _placed(histogram: Histogram, shown: Shown) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Entries that a histogram shows, and their bins: category, then the flattened axes."""
     columns, entries, mask = shown
     kept = np.flatnonzero(mask[entries.row])

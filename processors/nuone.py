@@ -9,6 +9,7 @@ from typing import Any
 
 import awkward as ak
 import hist
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -309,38 +310,50 @@ def cut_flow(
         Axes category and cut: ``cutflow`` (weighted, cumulative, ``all`` first),
         ``cutflow_events`` (raw counts) and ``nminusone`` (weighted, all cuts but this one).
     """
-    cuts = len(passed)
-    survived = np.zeros(len(category), dtype=np.int64)
-    failed = np.zeros(len(category), dtype=np.int64)
-    last = np.zeros(len(category), dtype=np.int64)
-    for position, mask in enumerate(passed.values()):
-        survived += mask & (survived == position)
-        failed += ~mask
-        last[~mask] = position
-    # An event counts after every cut up to the first that it fails, and without the cut that is
-    # the only one it fails; without any cut it is in all of them.
-    reached = category * (cuts + 1) + survived
-    alone = category * (cuts + 1) + np.where(failed == 0, cuts, last)
-    once = failed <= 1
-    shape = (len(AXIS), cuts + 1)
-
-    def sums(cell: NDArray[np.int64], of: NDArray[np.float64]) -> NDArray[Any]:
-        return np.asarray(np.bincount(cell, of, shape[0] * shape[1])).reshape(shape)
-
-    def cumulative(of: NDArray[np.float64]) -> NDArray[Any]:
-        return np.asarray(np.cumsum(sums(reached, of)[:, ::-1], axis=1)[:, ::-1])
-
-    def left_out(of: NDArray[np.float64]) -> NDArray[Any]:
-        found = sums(alone[once], of[once])
-        return found[:, :-1] + found[:, -1:]
-
-    ones = np.ones(len(category))
+    masks = np.stack(list(passed.values()))
+    sums = np.zeros((3, len(AXIS), len(passed) + 1))
+    alone = np.zeros((2, len(AXIS), len(passed)))
+    _count_cuts(category, weight, masks, sums, alone)
+    weighted, squares, counts = np.cumsum(sums[:, :, ::-1], axis=2)[:, :, ::-1]
     names = ["all", *passed]
     return {
-        "cutflow": yields(names, cumulative(weight), cumulative(weight**2)),
-        "cutflow_events": yields(names, cumulative(ones)),
-        "nminusone": yields(list(passed), left_out(weight), left_out(weight**2)),
+        "cutflow": yields(names, weighted, squares),
+        "cutflow_events": yields(names, counts),
+        "nminusone": yields(list(passed), *alone),
     }
+
+
+@numba.njit(cache=True, nogil=True)
+def _count_cuts(
+    category: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    masks: NDArray[np.bool_],
+    sums: NDArray[np.float64],
+    alone: NDArray[np.float64],
+) -> None:
+    """Sum events by the first cut that they fail, and by every cut that alone they may fail.
+
+    ``sums`` of weights, squares and numbers has shape (3, categories, cuts + 1), its last cut for
+    those that fail none; ``alone`` of weights and squares (2, categories, cuts).
+    """
+    cuts = len(masks)
+    for i in range(len(category)):
+        c, w = category[i], weight[i]
+        first = last = cuts
+        failed = 0
+        for cut in range(cuts):
+            if not masks[cut, i]:
+                first = cut if failed == 0 else first
+                last = cut
+                failed += 1
+        sums[0, c, first] += w
+        sums[1, c, first] += w * w
+        sums[2, c, first] += 1.0
+        if failed > 1:
+            continue
+        for cut in range(cuts) if failed == 0 else range(last, last + 1):
+            alone[0, c, cut] += w
+            alone[1, c, cut] += w * w
 
 
 def yields(

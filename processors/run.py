@@ -20,6 +20,7 @@ from fileset.plan import Chunk
 from fileset.remote import is_transient
 
 from .executors import InProcess
+from .memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Outcome(NamedTuple):
 
 def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
     """Open and process one chunk; runs on the worker, where errors can still be told apart."""
+    keep_freed_memory()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return Outcome(output=processor.process(chunk.open()))

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hist
 import numpy as np
@@ -65,6 +66,14 @@ OF_OURS = {
 }
 """Our category to that of the job."""
 
+NAMES = {
+    KNOB_UP: "benchmark_up",
+    KNOB_DOWN: "benchmark_down",
+    UNIVERSES: "benchmark_universes",
+    TABLE: "benchmark_table",
+}
+"""Weight branch of the job to our variation."""
+
 
 def prepare(job: Job, skim: Path | None = None) -> Work:
     """Describe the job to the processor, and look into the file once.
@@ -105,56 +114,45 @@ def _execution(job: Job) -> Execution:
 
 
 def _declare(job: Job) -> list[str]:
-    """Register the variations of the job; they keep their order."""
-    columns = job.columns
-    knobs = [k for branch, k in columns if branch in (KNOB_UP, KNOB_DOWN)]
-    universes = sum(branch == UNIVERSES for branch, _ in columns)
+    """Register the variations of the job, labelled as there."""
+    labels: dict[str, list[str]] = {name: [] for name in NAMES.values()}
+    for (branch, _), label in zip(job.columns, job.labels[1:], strict=True):
+        labels[NAMES[branch]].append(label)
     table = np.vstack([job.table(), np.ones(job.tabled)])
-    both = len(knobs) > 1
 
-    @variation(
-        uses=("knob_plus1", "knob_minus1") if both else ("knob_plus1",),
-        labels=lambda metadata: [f"knob{v}" for v in range(len(knobs))],
-        default=False,
-    )
-    def benchmark_knobs(events: Columns) -> NDArray[np.floating]:
-        up = rows(events, "knob_plus1", KNOBS)
-        down = rows(events, "knob_minus1", KNOBS) if both else up
-        return np.stack([up, down], axis=2).reshape(len(up), 2 * KNOBS)[:, : len(knobs)]
+    def declared(name: str, **options: Any) -> Any:
+        return variation(labels=lambda metadata: labels[name], default=False, **options)
 
-    @variation(
-        uses=("flux_universes",),
-        replaces="flux_weight",
-        labels=lambda metadata: [f"universe{u}" for u in range(universes)],
-        default=False,
-    )
+    @declared("benchmark_up", uses=("knob_plus1",))
+    def benchmark_up(events: Columns) -> NDArray[np.floating]:
+        return rows(events, "knob_plus1", KNOBS)[:, : len(labels["benchmark_up"])]
+
+    @declared("benchmark_down", uses=("knob_minus1",))
+    def benchmark_down(events: Columns) -> NDArray[np.floating]:
+        return rows(events, "knob_minus1", KNOBS)[:, : len(labels["benchmark_down"])]
+
+    @declared("benchmark_universes", uses=("flux_universes",), replaces="flux_weight")
     def benchmark_universes(events: Columns) -> NDArray[np.floating]:
-        return rows(events, "flux_universes", job.universes)[:, :universes]
+        universes = rows(events, "flux_universes", job.universes)
+        return universes[:, : len(labels["benchmark_universes"])]
 
-    @variation(
-        uses=("nu_pdg", "true_neutrino_energy"),
-        labels=lambda metadata: [f"table{t}" for t in range(job.tabled)],
-        default=False,
-    )
+    @declared("benchmark_table", uses=("nu_pdg", "true_neutrino_energy"))
     def benchmark_table(events: Columns) -> TruthCells:
         cell = cells(events.nu_pdg, events.true_neutrino_energy)
         return TruthCells(np.where(cell < 0, len(FLAVOURS) * ENERGY_CELLS, cell), table)
 
-    counts = {
-        "benchmark_knobs": len(knobs),
-        "benchmark_universes": universes,
-        "benchmark_table": sum(branch == TABLE for branch, _ in columns),
-    }
-    return [name for name, count in counts.items() if count]
+    return [name for name, found in labels.items() if found]
 
 
 def _result(job: Job, spectrum: hist.Hist) -> Result:
     """Sums in the order of the job; axes dataset, category, variation, T, T theta^2."""
     view = spectrum.view()[0]
     found = Result(np.zeros(job.shape), np.zeros(job.shape))
+    labels = list(spectrum.axes["variation"])
+    order = [labels.index(label) for label in job.labels]
     for position, ours in enumerate(spectrum.axes["category"]):
         if ours in OF_OURS:
             category = CATEGORIES.index(OF_OURS[ours])
-            found.values[:, category] += view[position]["value"]
-            found.squares[:, category] += view[position]["variance"]
+            found.values[:, category] += view[position]["value"][order]
+            found.squares[:, category] += view[position]["variance"][order]
     return found

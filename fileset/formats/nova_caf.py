@@ -5,13 +5,14 @@ exposure is the sum of ``spillpot`` over spills, never over slices; derived file
 histogram ``TotalPOT`` instead.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Expression, first, first_list, flattened, not_negative
+from ..columns import Expression, From, first, first_list, flattened, not_negative
 from ..errors import InputError
 from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
@@ -43,17 +44,20 @@ class NovaCAFSchema(CAFSchema):
 
 def _elastic(events: ak.Array) -> ak.Array:
     """Elastic vertex of each slice; older productions store a list of at most one."""
-    elastic = events.vtx.elastic
-    return ak.firsts(elastic) if elastic.ndim > 1 else elastic
+    return _alone(events.vtx.elastic)
 
 
-def _prong(*path: str) -> Expression:
+def _alone(values: ak.Array) -> ak.Array:
+    return ak.firsts(values) if values.ndim > 1 else values
+
+
+def _prong(path: str, make: Callable[[Any], Any] = lambda values: values) -> From:
     """Member of the leading prong, NaN in slices without a prong."""
 
-    def expression(events: ak.Array) -> NDArray[Any]:
-        return first(_follow(_elastic(events).fuzzyk.png, path), np.nan)
+    def leading(values: ak.Array) -> NDArray[Any]:
+        return make(first(ak.firsts(values) if values.ndim > 2 else values, np.nan))
 
-    return expression
+    return From(f"vtx.elastic.fuzzyk.png.{path}", make=leading)
 
 
 def _vertex(axis: str) -> Expression:
@@ -68,31 +72,29 @@ def _vertex(axis: str) -> Expression:
     return expression
 
 
-def _truth(missing: float, *path: str) -> Expression:
+def _truth(missing: float, path: str) -> From:
     """Member of the slice's neutrino, ``missing`` in slices without truth."""
-    return lambda events: first(_follow(events.mc.nu, path), missing)
+    return From(f"mc.nu.{path}", make=lambda values: first(values, missing))
 
 
-def _electron_energy(events: ak.Array) -> NDArray[Any]:
-    prim = events.mc.nu.prim
+def _electron_energy(pdg: ak.Array, energy: ak.Array) -> NDArray[Any]:
     # In numpy, which is many times faster.
-    offsets, pdg = flattened(first_list(prim.pdg))
-    energy = flattened(first_list(prim.p.E)).content
-    electrons = np.flatnonzero(np.abs(pdg) == 11)
-    result = np.full(len(events), np.nan)
+    offsets, codes = flattened(first_list(pdg))
+    electrons = np.flatnonzero(np.abs(codes) == 11)
+    result = np.full(len(pdg), np.nan)
     # Backwards, so that the first one of a slice is written last.
     slices = np.searchsorted(offsets, electrons, side="right") - 1
-    result[slices[::-1]] = energy[electrons[::-1]]
+    result[slices[::-1]] = flattened(first_list(energy)).content[electrons[::-1]]
     return result
 
 
-def _flux_weight(events: ak.Array) -> NDArray[Any]:
-    weight = first(events.mc.nu.rwgt.ppfx.cv, 1.0)
+def _flux_weight(values: ak.Array) -> NDArray[Any]:
+    weight = first(values, 1.0)
     return np.where(weight > _PPFX_NO_WEIGHT, 1.0, weight)
 
 
-def _flux_universes(events: ak.Array) -> ak.Array:
-    weights = first_list(events.mc.nu.rwgt.ppfx.vuniv)
+def _flux_universes(values: ak.Array) -> ak.Array:
+    weights = first_list(values)
     # In numpy: comparing nested lists in awkward takes longer than reading them.
     offsets, content = flattened(weights)
     if content.max(initial=0.0) > _PPFX_NO_WEIGHT:
@@ -101,20 +103,14 @@ def _flux_universes(events: ak.Array) -> ak.Array:
     return weights
 
 
-def _knobs(sigma: str) -> Expression:
-    return lambda events: first_list(events.mc.nu.rwgt.genie[sigma])
+def _knobs(sigma: str) -> From:
+    return From(f"mc.nu.rwgt.genie.{sigma}", make=first_list)
 
 
 def _wall_distance(events: ak.Array) -> NDArray[Any]:
     walls = events.sel.nuecosrej
     sides = ("top", "bottom", "east", "west")
     return np.min([ak.to_numpy(walls[f"distallpng{side}"]) for side in sides], axis=0)
-
-
-def _follow(record: ak.Array, path: tuple[str, ...]) -> ak.Array:
-    for name in path:
-        record = record[name]
-    return record
 
 
 def _spill_branch(file: EventFile, name: str) -> NDArray[Any] | None:
@@ -232,44 +228,44 @@ NOVA_CAF = Format(
     schema=NovaCAFSchema,
     matches=_is_caf,
     columns={
-        "run": lambda e: e.hdr.run,
-        "subrun": lambda e: e.hdr.subrun,
-        "event": lambda e: e.hdr.evt,
-        "shower_energy": lambda e: not_negative(_prong("shwlid", "calE")(e)),
-        "slice_energy": lambda e: not_negative(e.slc.calE),
-        "direction_x": _prong("dir", "x"),
-        "direction_y": _prong("dir", "y"),
-        "direction_z": _prong("dir", "z"),
+        "run": From("hdr.run"),
+        "subrun": From("hdr.subrun"),
+        "event": From("hdr.evt"),
+        "shower_energy": _prong("shwlid.calE", not_negative),
+        "slice_energy": From("slc.calE", make=not_negative),
+        "direction_x": _prong("dir.x"),
+        "direction_y": _prong("dir.y"),
+        "direction_z": _prong("dir.z"),
         "vertex_x": _vertex("x"),
         "vertex_y": _vertex("y"),
         "vertex_z": _vertex("z"),
-        "shower_stop_x": _prong("shwlid", "stop", "x"),
-        "shower_stop_y": _prong("shwlid", "stop", "y"),
-        "shower_stop_z": _prong("shwlid", "stop", "z"),
+        "shower_stop_x": _prong("shwlid.stop.x"),
+        "shower_stop_y": _prong("shwlid.stop.y"),
+        "shower_stop_z": _prong("shwlid.stop.z"),
         "wall_distance": _wall_distance,
         "prong_count": lambda e: ak.fill_none(ak.num(_elastic(e).fuzzyk.png), 0),
         "longest_prong": lambda e: ak.fill_none(ak.max(_elastic(e).fuzzyk.png.len, axis=1), np.nan),
-        "plane_count": lambda e: e.slc.ncontplanes,
-        "cell_count": lambda e: e.slc.nhit,
-        "shower_gap": lambda e: not_negative(_prong("shwlid", "gap")(e)),
-        "shower_energy_fraction": _prong("shwlid", "lid", "shwEFrac"),
-        "vertex_energy": lambda e: not_negative(_prong("shwlid", "lid", "vtxgev")(e)),
+        "plane_count": From("slc.ncontplanes"),
+        "cell_count": From("slc.nhit"),
+        "shower_gap": _prong("shwlid.gap", not_negative),
+        "shower_energy_fraction": _prong("shwlid.lid.shwEFrac"),
+        "vertex_energy": _prong("shwlid.lid.vtxgev", not_negative),
         "vertex_activity": lambda e: not_negative(
             ak.fill_none(_elastic(e).prong3dvertexenergyvolume10, np.nan)
         ),
-        "nuone_id": lambda e: e.sel.nuone.nuoneid,
-        "epi0_id": lambda e: e.sel.nuone.epi0nuoneid,
-        "nue_id": lambda e: e.sel.nueid.nueid,
-        "electron_id": _prong("cvnpart", "electronid"),
-        "electron_id_5label": _prong("spprongcvnpart5label", "electronid"),
+        "nuone_id": From("sel.nuone.nuoneid"),
+        "epi0_id": From("sel.nuone.epi0nuoneid"),
+        "nue_id": From("sel.nueid.nueid"),
+        "electron_id": _prong("cvnpart.electronid"),
+        "electron_id_5label": _prong("spprongcvnpart5label.electronid"),
         "nu_pdg": _truth(0, "pdg"),
         "true_neutrino_energy": _truth(np.nan, "E"),
-        "true_electron_energy": _electron_energy,
+        "true_electron_energy": From("mc.nu.prim.pdg", "mc.nu.prim.p.E", make=_electron_energy),
         "is_cc": _truth(0, "iscc"),
         "mode": _truth(-1, "mode"),
         "interaction_type": _truth(-1, "inttype"),
-        "flux_weight": _flux_weight,
-        "flux_universes": _flux_universes,
+        "flux_weight": From("mc.nu.rwgt.ppfx.cv", make=_flux_weight),
+        "flux_universes": From("mc.nu.rwgt.ppfx.vuniv", make=_flux_universes),
         "knob_minus2": _knobs("minus2sigma"),
         "knob_minus1": _knobs("minus1sigma"),
         "knob_plus1": _knobs("plus1sigma"),

@@ -1,0 +1,22 @@
+"""Keep freed memory for the next chunk."""
+
+import contextlib
+import ctypes
+import functools
+
+# Names and numbers of glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT, _LARGEST = 2**30, 2**28
+
+
+@functools.cache
+def keep_freed_memory() -> None:
+    """Have the C library keep up to 1 GiB that this process has freed, and reuse it.
+
+    By default glibc returns arrays of some megabytes to the system when they are freed, and the
+    next chunk pays for fresh pages: a fifth of its time. Nothing is done where there is no glibc.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT)

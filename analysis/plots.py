@@ -334,11 +334,14 @@ def impacts(found: Sequence[Impact], count: TemplateCount) -> Figure:
     ranked = found[:_SHOWN_SOURCES]
     figure = Figure(figsize=(6.4, 1.6 + 0.26 * len(ranked)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.2, 1.0])
-    unit = 100.0 / count.n_bkg if count.n_bkg > 0.0 else np.nan
+    unit = 100.0 / count.n_bkg if count.n_bkg > 0.0 else 0.0
     for row, impact in enumerate(ranked):
         _draw_impact(left, row, impact, unit)
         if impact.shape is not None:
             right.barh(row, 100.0 * impact.shape, 0.6, color="#777777", gid=f"shape:{impact.name}")
+    # A bar that begins the axis would look cut off.
+    half = 1.1 * unit * ranked[0].size or 1.0
+    left.set_xlim(-half, half)
     left.axvline(0.0, color="#444444", linewidth=0.8)
     left.set_yticks(range(len(ranked)), [source_name(impact.name) for impact in ranked])
     left.set_ylim(len(ranked) - 0.5, -0.5)
@@ -354,7 +357,8 @@ def impacts(found: Sequence[Impact], count: TemplateCount) -> Figure:
     right.set_title(f"at {exposure_label(count.pot)}", loc="right", fontsize=9.5)
     handles, labels = left.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=3)
+    order = sorted(unique, key=lambda label: label == "spread")
+    figure.legend([unique[x] for x in order], order, loc="outside lower center", ncols=3)
     return figure
 
 

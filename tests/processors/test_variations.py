@@ -113,7 +113,7 @@ def test_labels_are_unique_and_come_in_pairs_or_numbered(variation):
     assert len(set(labels)) == len(labels) > 0
     ups = {name.removesuffix("Up") for name in labels if name.endswith("Up")}
     downs = {name.removesuffix("Down") for name in labels if name.endswith("Down")}
-    one_sided = len(labels) == len(ups) == 1
+    one_sided = len(labels) == len(ups | downs) == 1
     assert ups == downs or one_sided
     pairs = 2 * len(ups) == len(labels)
     assert pairs or one_sided or all(name[-3:].isdigit() for name in labels)

@@ -405,7 +405,7 @@ def _report(templates: "Templates", out: Path, cl: float, pot: float | None) -> 
 
 
 def _print_templates(templates: "Templates", pot: float | None) -> None:
-    from .tables import cutflow_table, ledger_table, notes, yields_table
+    from .tables import cutflow_table, ledger_table, notes, variations_line, yields_table
 
     # Finished spectra have no cut flow.
     for dataset in templates.datasets if "cutflow" in templates.histograms else ():
@@ -413,6 +413,7 @@ def _print_templates(templates: "Templates", pot: float | None) -> None:
     _print_table(ledger_table(templates))
     if pot and templates.simulated:
         _print_table(yields_table(templates, pot))
+    print(variations_line(templates.variations))
     for note in notes(templates):
         print(f"note: {note}")
 

@@ -125,6 +125,13 @@ class Source:
         signs = np.array([1.0 if side == "Up" else -1.0 for side in self.sides])
         return np.asarray(signs @ self.members / len(self.sides))
 
+    @property
+    def size(self) -> Floats:
+        """Larger side, or the only one; spread of universes; shape (rows,) [events]."""
+        if self.sides:
+            return np.asarray(np.abs(self.members).max(axis=0))
+        return np.asarray(np.linalg.norm(self.deviations, axis=0))
+
 
 @dataclass(frozen=True)
 class Shifts:

@@ -7,7 +7,7 @@ that imports matplotlib, and only its object interface: no display and no state 
 import functools
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -20,9 +20,9 @@ from processors.categories import DATA, LABELS, SIGNAL
 from processors.templates import Templates
 
 from .covariance import correlation as correlation_matrix
-from .limit.template_count import MomentLimit
+from .limit.template_count import MomentLimit, TemplateCount
 from .systematics import Systematics
-from .uncertainty import Floats, Spectrum, poisson_interval, project
+from .uncertainty import Floats, Impact, Spectrum, poisson_interval, project
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -83,6 +83,9 @@ _HATCH: dict[str, Any] = {
     "hatch": "/////",
     "linewidth": 0.0,
 }
+_SIDES = {"up": ("one standard deviation up", "#0072b2"), "down": ("down", "#e69f00")}
+_SPREAD = "#8fbcdd"
+_SHOWN_SOURCES = 30
 _BANDS = {"expected ±2σ": (0, 4, "#d5e5f2"), "expected ±1σ": (1, 3, "#8fbcdd")}
 
 
@@ -310,6 +313,61 @@ def correlation(systematics: Systematics) -> Figure:
 
 
 @styled
+def impacts(found: Sequence[Impact], count: TemplateCount) -> Figure:
+    """Draw what every source does to the expected events, and to their shape.
+
+    Parameters
+    ----------
+    found : sequence of Impact
+        The largest first; beyond thirty, the smaller ones are left out.
+    count : TemplateCount
+        Expectation that they are relative to.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, in percent of the expectation: both sides of a pair (gid ``up:NAME``, ``down:NAME``),
+        the one side that there is, the spread of universes on both sides (gid ``spread:NAME``).
+        Right, if there are bins, in percent: what is left of the change when the number of events
+        is fixed.
+    """
+    ranked = found[:_SHOWN_SOURCES]
+    figure = Figure(figsize=(6.4, 1.6 + 0.26 * len(ranked)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[2.2, 1.0])
+    unit = 100.0 / count.n_bkg if count.n_bkg > 0.0 else 0.0
+    for row, impact in enumerate(ranked):
+        _draw_impact(left, row, impact, unit)
+        if impact.shape is not None:
+            right.barh(row, 100.0 * impact.shape, 0.6, color="#777777", gid=f"shape:{impact.name}")
+    # A bar that begins the axis would look cut off.
+    half = 1.1 * unit * ranked[0].size or 1.0
+    left.set_xlim(-half, half)
+    left.axvline(0.0, color="#444444", linewidth=0.8)
+    left.set_yticks(range(len(ranked)), [source_name(impact.name) for impact in ranked])
+    left.set_ylim(len(ranked) - 0.5, -0.5)
+    left.set_xlabel("change of the SM events [%]")
+    right.set_xlabel("of the shape [%]")
+    right.set_xlim(left=0.0)
+    for axes in (left, right):
+        axes.tick_params(axis="y", which="both", left=False, right=False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+    left_out = f"the largest of {len(found)} sources" if len(found) > len(ranked) else ""
+    left.set_title(left_out, loc="left", fontsize=9.5)
+    right.set_title(f"at {exposure_label(count.pot)}", loc="right", fontsize=9.5)
+    handles, labels = left.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    order = sorted(unique, key=lambda label: label == "spread")
+    figure.legend([unique[x] for x in order], order, loc="outside lower center", ncols=3)
+    return figure
+
+
+def source_name(name: str) -> str:
+    """Name of a source in words."""
+    return "MC statistics" if name == "mc_statistics" else name.replace("_", " ")
+
+
+@styled
 def image(figure: Figure, kind: str = "png") -> bytes:
     """Render a figure.
 
@@ -455,6 +513,20 @@ def _draw_limit(axes: Axes, row: int, limit: MomentLimit) -> None:
         )
     if limit.mu_nu is not None:
         axes.plot(limit.mu_nu / _MU_UNIT, row, "o", color="#000000", label="observed")
+
+
+def _draw_impact(axes: Axes, row: int, impact: Impact, unit: float) -> None:
+    """Bars of one source, its sides one above the other: they may point the same way."""
+    sides = {side: getattr(impact, side) for side in _SIDES if getattr(impact, side) is not None}
+    height = 0.7 / max(len(sides), 1)
+    for number, (side, change) in enumerate(sides.items()):
+        centre = row + height * (number - 0.5 * (len(sides) - 1))
+        label, colour = _SIDES[side]
+        gid = f"{side}:{impact.name}"
+        axes.barh(centre, unit * change, height, color=colour, label=label, gid=gid)
+    if not sides:
+        half, gid = unit * impact.size, f"spread:{impact.name}"
+        axes.barh(row, 2.0 * half, 0.6, left=-half, color=_SPREAD, label="spread", gid=gid)
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:

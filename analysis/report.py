@@ -7,7 +7,7 @@ files, for slides.
 import base64
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,8 @@ from processors.variations import NOMINAL
 
 from . import plots, tables
 from .limit.template_count import MomentLimit, TemplateCount, moment_limits, template_count
-from .uncertainty import SUPERSEDED
+from .shifts import SUPERSEDED
+from .uncertainty import Impact, impacts
 
 HEADLINE = "fc"
 """Method of the limit at the head of the page."""
@@ -80,7 +81,8 @@ def write_report(
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{out}: is or lies in a file; --out wants a folder") from None
     limits = moment_limits(count, cl=confidence_level, method="all")
-    figures = _figures(templates, count, limits)
+    sources = impacts(templates, count.pot)
+    figures = _figures(templates, count, limits, sources)
     shown = {}
     for name, (title, alt, draw) in figures.items():
         figure = draw()
@@ -89,7 +91,7 @@ def write_report(
     page = (
         _environment()
         .get_template("report.html.j2")
-        .render(figures=shown, **_content(templates, count, limits))
+        .render(figures=shown, **_content(templates, count, limits, sources))
     )
     _write(out / "report.html", page.encode())
     return out / "report.html"
@@ -126,6 +128,18 @@ def events(value: float) -> str:
     return f"{value:#.3g}" if value else "0"
 
 
+def percent(value: float | None, total: float, form: str = ".1f") -> str:
+    """Part of a total in percent; a dash where there is none."""
+    if value is None or not total > 0.0:
+        return "–"
+    return f"{100.0 * value / total:{form}} %".replace("-", "−")
+
+
+def signed(value: float | None, total: float) -> str:
+    """Change of a total in percent, with its sign."""
+    return percent(value, total, "+.1f")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -134,13 +148,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"scientific": scientific, "moment": moment, "events": events, "mathtext": mathtext}
-    environment.filters |= filters
+    filters = (scientific, moment, events, mathtext, percent, signed)
+    environment.filters |= {function.__name__: function for function in filters}
     return environment
 
 
 def _content(
-    templates: Templates, count: TemplateCount, limits: Mapping[str, MomentLimit]
+    templates: Templates,
+    count: TemplateCount,
+    limits: Mapping[str, MomentLimit],
+    sources: Sequence[Impact],
 ) -> dict[str, Any]:
     """Everything that the page shows but its figures."""
     ledger = templates.ledger
@@ -156,7 +173,8 @@ def _content(
         "yields": _yields(templates, count.pot),
         "cuts": _cut_rows(templates, count.pot) if "cutflow" in templates.histograms else None,
         "spectra": list(_spectra(templates, count, limits)),
-        "sources": dict(sorted(count.sources.items(), key=lambda item: -item[1])),
+        "sources": sources,
+        "source_name": plots.source_name,
         "superseded": _superseded(templates, count),
         "provenance": {k: _plain(v) for k, v in templates.provenance.items() if k != TOY},
         "notes": tables.notes(templates)
@@ -237,7 +255,10 @@ def _superseded(templates: Templates, count: TemplateCount) -> dict[str, str]:
 
 
 def _figures(
-    templates: Templates, count: TemplateCount, limits: Mapping[str, MomentLimit]
+    templates: Templates,
+    count: TemplateCount,
+    limits: Mapping[str, MomentLimit],
+    sources: Sequence[Impact],
 ) -> dict[str, tuple[str, str, Callable[[], plots.Figure]]]:
     """Stem of the file to caption, description and how to draw it."""
     kind, mu_nu = _drawn(limits)
@@ -249,6 +270,12 @@ def _figures(
             lambda: plots.limits(limits, pot=count.pot, mc_pot=count.mc_pot),
         ),
         **_spectra(templates, count, limits),
+        "sources": (
+            "Effect of each source",
+            "Change of the expected events by one standard deviation of each source, the largest "
+            "first, and of their shape; the numbers are in the table.",
+            lambda: plots.impacts(sources, count),
+        ),
     }
     if "cutflow" in templates.histograms:
         figures["cutflow"] = (

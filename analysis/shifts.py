@@ -19,7 +19,6 @@ from processors.registry import NOMINAL
 from processors.templates import Templates
 
 from .covariance import REPLICAS, Floats, Layout, Shifts, Source
-from .uncertainty import SUPERSEDED
 
 Samples = Mapping[str, Mapping[str, float]]
 
@@ -30,6 +29,15 @@ UNITS = (
 
 Per squared Bohr magneton it would be 1e18 times larger, and principal components those of the
 signal alone.
+"""
+
+STANDARD_MODEL: Samples = {"standard_model": dict.fromkeys(CATEGORIES, 1.0)}
+"""One sample with everything that is expected without a moment."""
+
+SUPERSEDED = {"flux": "ppfx"}
+"""Sources to what stands in their place: the flux normalisation is for formats without universes.
+
+Both would count the same uncertainty twice.
 """
 
 _SIDE = re.compile(r"(?P<source>.+?)(?:_(?P<reach>[2-9])sigma)?(?P<side>Up|Down)")
@@ -107,7 +115,7 @@ def shifts(
     -------
     Shifts
         Without the flow bins of the axes that are kept. A source that another one supersedes
-        (:data:`analysis.uncertainty.SUPERSEDED`) counts for the datasets that lack that one.
+        (:data:`SUPERSEDED`) counts for the datasets that lack that one.
 
     Raises
     ------

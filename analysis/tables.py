@@ -1,7 +1,9 @@
 """Rows of the tables that people read: plain values out of results, ready to print or to encode."""
 
+import itertools
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
@@ -12,9 +14,8 @@ from fileset.files import FileInfo
 from fileset.formats import CAFANA_SPECTRUM, FORMATS
 from fileset.formats.cafana_spectrum import Spectrum
 from processors.categories import AXIS, CATEGORIES, DATA
-from processors.evaluation import unavailable
 from processors.hypotheses import coefficients
-from processors.registry import NOMINAL, find_variations
+from processors.registry import NOMINAL
 from processors.templates import Templates
 from processors.tracing import Traced
 
@@ -186,13 +187,20 @@ def notes(templates: Templates) -> list[str]:
         ]
         if not metadata["is_mc"]:
             continue
-        wanted = templates.provenance.get("variations", "all")
-        lacking = unavailable(find_variations(wanted), layout)
         lines += [
             f"{name} ({layout}): no variation {variation!r}, the format lacks {', '.join(columns)}"
-            for variation, columns in lacking.items()
+            for variation, columns in metadata.get("lacking", {}).items()
         ]
     return lines
+
+
+def variations_line(labels: Iterable[str]) -> str:
+    """Bins of the variation axis in one line, universes by the first and the last."""
+    parts = []
+    for _, found in itertools.groupby(labels, lambda label: re.sub(r"_\d{3,}$", "", label)):
+        first, *more = found
+        parts.append(f"{first} to {more[-1]}" if more else first)
+    return f"variations: {', '.join(parts)}"
 
 
 def _alternative_notes(templates: Templates) -> list[str]:

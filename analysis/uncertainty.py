@@ -4,9 +4,8 @@ Correlations between bins are not kept: for pictures and single counts, not for 
 the variations themselves.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,47 +15,10 @@ from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
-from .covariance import REPLICAS
+from .covariance import Shifts, Source, relative_size
+from .shifts import STANDARD_MODEL, shifts
 
 Floats = NDArray[np.float64]
-
-# The flux normalisation stands in for the universes where a format has none; both would count the
-# same uncertainty twice.
-SUPERSEDED = {"flux": "ppfx"}
-
-_SIDE = re.compile(r"(?P<source>.+)(?<!_[2-9]sigma)(Up|Down)")
-_UNIVERSE = re.compile(r"(?P<source>.+)_\d{3,}")
-
-
-def systematic_sources(values: Floats, labels: Sequence[str]) -> dict[str, Floats]:
-    """Uncertainty from each source: larger side, or the only one; spread of universes.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., v)
-        Yields for each of v variations [events].
-    labels : sequence of str, length v
-        Their names, ``nominal`` among them.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (...)
-        Name of the source to its uncertainty [events]; a source that another one supersedes is
-        left out, and so are replicas, which are statistics.
-    """
-    nominal = values[..., labels.index(NOMINAL)]
-    differences = {label: values[..., i] - nominal for i, label in enumerate(labels)}
-    sources: dict[str, Floats] = {}
-    universes: dict[str, list[Floats]] = {}
-    for label, difference in differences.items():
-        if match := _SIDE.fullmatch(label):
-            name = match["source"]
-            sources[name] = np.maximum(sources.get(name, 0.0), np.abs(difference))
-        elif (match := _UNIVERSE.fullmatch(label)) and match["source"] not in REPLICAS:
-            universes.setdefault(match["source"], []).append(difference)
-    for name, spread in universes.items():
-        sources[name] = np.sqrt(np.mean(np.square(spread), axis=0))
-    return {n: s for n, s in sources.items() if SUPERSEDED.get(n) not in sources}
 
 
 def poisson_interval(n: Floats) -> tuple[Floats, Floats]:
@@ -134,23 +96,75 @@ def project(templates: Templates, name: str, axis: str, pot: float) -> Spectrum:
     Spectrum
         Without the flow bins of the axis itself.
     """
-    prediction = templates.prediction(pot, name).project("category", "variation", axis)
-    categories, labels = list(prediction.axes["category"]), list(prediction.axes["variation"])
-    nominal = labels.index(NOMINAL)
-    values = prediction.values()
-    total = values.sum(axis=0)
-    squared = np.asarray(prediction.variances())[:, nominal].sum(axis=0)
-    unit = templates.signal(pot, coefficients(mu_nu=1.0), name).project("variation", axis)
-    for source in systematic_sources(total.T, labels).values():
-        squared = squared + source**2
+    found = shifts(templates, pot, name, [axis], STANDARD_MODEL)
+    prediction = templates.prediction(pot, name)[{"variation": NOMINAL}].project("category", axis)
+    unit = templates.signal(pot, coefficients(mu_nu=1.0), name)[{"variation": NOMINAL}]
+    sizes = [source.size for source in found.systematic.values()]
     data = templates.data(name)
-    shown = prediction.axes[axis]
     return Spectrum(
-        edges=shown.edges,
-        label=shown.label,
-        categories={c: values[i, nominal] for i, c in enumerate(categories)},
-        magnetic=np.asarray(unit.values())[nominal],
-        total=total[nominal],
-        uncertainty=np.sqrt(squared),
+        edges=found.layout.axes[axis],
+        label=found.layout.titles[axis],
+        categories=dict(zip(prediction.axes["category"], prediction.values(), strict=True)),
+        magnetic=np.asarray(unit.project(axis).values()),
+        total=found.nominal,
+        uncertainty=np.sqrt(found.mc_variance + np.square(sizes).sum(axis=0)),
         observed=None if data is None else np.asarray(data.project(axis).values()),
     )
+
+
+class Impact(NamedTuple):
+    """What one source does to the Standard Model expectation.
+
+    Attributes
+    ----------
+    name : str
+    up, down : float or None
+        Change of the number of events by one standard deviation [events]; None without that side,
+        and for universes.
+    size : float
+        What it adds to the uncertainty of that number, in quadrature [events]: see
+        :attr:`analysis.covariance.Source.size`.
+    shape : float or None
+        Relative change that is left in the bins when that number is fixed, as root mean square
+        over the events; None with one bin, and for statistics.
+    """
+
+    name: str
+    up: float | None
+    down: float | None
+    size: float
+    shape: float | None
+
+
+def impacts(templates: Templates, pot: float, axis: str | None = None) -> list[Impact]:
+    """Rank every source of uncertainty in the templates by what it does to the number of events.
+
+    Parameters
+    ----------
+    templates : Templates
+    pot : float
+        Exposure of the expectation [POT].
+    axis : str, optional
+        Axis of the spectrum for the effect on the shape; the first by default.
+
+    Returns
+    -------
+    list of Impact
+        The largest first, ``mc_statistics`` among them. Everything that was selected counts, in
+        the bins or beyond them.
+    """
+    count = shifts(templates, pot, axes=[], samples=STANDARD_MODEL)
+    axis = axis or templates.hist.axes.name[3]
+    binned = shifts(templates, pot, axes=[axis], samples=STANDARD_MODEL)
+    found = [
+        _impact(source, binned, binned.sources[name]) for name, source in count.systematic.items()
+    ]
+    found.append(Impact("mc_statistics", None, None, float(count.mc_variance[0]) ** 0.5, None))
+    return sorted(found, key=lambda impact: -impact.size)
+
+
+def _impact(source: Source, binned: Shifts, in_bins: Source) -> Impact:
+    sides = dict(zip(source.sides, source.members[:, 0].tolist(), strict=False))
+    shape = relative_size(binned, in_bins, STANDARD_MODEL)[1] if binned.layout.size > 1 else None
+    size = float(source.size[0])
+    return Impact(source.name, sides.get("Up"), sides.get("Down"), size, shape)

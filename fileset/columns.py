@@ -120,6 +120,7 @@ class From:
         self.make = make
 
     def __call__(self, events: ak.Array) -> Any:
+        """The column of these events."""
         return self.make(*(_follow(events, path) for path in self.paths))
 
 

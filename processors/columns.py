@@ -14,6 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from fileset.coffea_api import nanoevents
 from fileset.columns import (
     CANONICAL,
     Canonical,
@@ -213,6 +214,20 @@ class Columns:
             return self[name]
 
         return Columns(len(self), self.metadata, allowed & self.fields, read, anything=True)
+
+    def nanoevents(self) -> ak.Array:
+        """The columns, without those derived from them, as events that coffea's methods work on.
+
+        Returns
+        -------
+        coffea NanoEvents, length n
+            All of them are read.
+        """
+        names = sorted(self.given)
+        contents = [ak.to_layout(self[name]) for name in names]
+        # Not a zip, which of no columns would not know the number of events.
+        records = ak.contents.RecordArray(contents, names, length=len(self))
+        return nanoevents(ak.Array(records), dict(self.metadata))
 
     @property
     def touched(self) -> frozenset[str]:

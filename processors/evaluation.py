@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fileset.columns import flattened, place
 from fileset.errors import InputError
 
+from .coffea_systematics import sides
 from .columns import Columns, as_columns, provided
 from .fill import Block, TruthCells
 from .registry import CATEGORY, Variation
@@ -87,8 +88,8 @@ def factors(events: Events, variation: Variation, clipped: Counter[str] | None =
     if bad.any():
         raise InputError(
             f"{place(columns.metadata)}: variation {labels[int(np.argmax(bad))]!r} is not finite "
-            f"in some of {len(columns)} selected events; mend the file or leave the variation out "
-            "(--variations)"
+            f"in some of {len(columns)} selected events; give 1 where the truth that it reads is "
+            "missing (nan), mend the file or leave the variation out (--variations)"
         )
     table = acceptable(columns, variation.name, table, clipped)
     return TruthCells(result.cell, table) if isinstance(result, TruthCells) else table
@@ -145,7 +146,8 @@ def shifts(events: Events, variation: Variation) -> dict[str, Columns]:
 def _called(columns: Columns, variation: Variation) -> Any:
     """Result of the function of a variation, which sees the columns that it declares."""
     try:
-        return variation.function(columns.only((*variation.uses, *variation.optional)))
+        events = columns.only((*variation.uses, *variation.optional))
+        return sides(variation.function(events), events, variation)
     except InputError as error:
         raise InputError(f"variation {variation.name!r}: {error}") from error
     except Exception as error:

@@ -1,6 +1,7 @@
 """A whole run: fileset to templates, with its provenance."""
 
 import datetime
+import hashlib
 import importlib.metadata
 import os
 import platform
@@ -16,6 +17,7 @@ from fileset.errors import InputError
 from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 
 from .alternatives import check_alternatives
+from .evaluation import unavailable
 from .executors import open_executor
 from .nuone import NuoneProcessor
 from .run import run
@@ -143,7 +145,8 @@ def process_fileset(
     datasets = {chunk.dataset: chunk.metadata for chunk in plan if chunk.dataset in output}
     for name, result in output.items():
         check_weights(datasets[name], result["cutflow"], result["cutflow_events"])
-        datasets[name] = datasets[name] | {"clipped": result["clipped"]}
+        lacking = unavailable(processor.find(), datasets[name]["format"])
+        datasets[name] = datasets[name] | {"clipped": result["clipped"], "lacking": lacking}
     return collect(output, ledger, datasets, provenance(processor, execution))
 
 
@@ -175,9 +178,14 @@ def check_weights(metadata: dict[str, Any], weighted: Hist, counted: Hist) -> No
 
 def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any]:
     """What a result was made with: settings and versions, as plain JSON values."""
+    own = {
+        file.path: f"sha256 {hashlib.sha256(file.text.encode()).hexdigest()}"
+        for file in processor.files
+    }
     return {
         "selection": processor.selection,
         "variations": processor.variations or "all",
+        **({"variation_files": own} if own else {}),
         "radiative": processor.radiative,
         "executor": execution.executor if execution.engine == "nudipole" else "coffea Runner",
         "chunksize": execution.chunksize,

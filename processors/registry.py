@@ -137,6 +137,7 @@ def normalisation(name: str, sizes: Mapping[str, float], **more: Any) -> None:
     table = np.array([sizes.get(category, 0.0) for category in CATEGORIES])
 
     def function(events: Columns) -> TruthCells:
+        """Normalisation by category."""
         return TruthCells(events.category, np.column_stack([1.0 + table, 1.0 - table]))
 
     function.__name__ = name

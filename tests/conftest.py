@@ -11,13 +11,28 @@ import uproot
 from coffea.nanoevents.methods import base
 from hypothesis import settings
 
+from fileset import InputError
 from fileset.simulate import simulate
+from processors.registry import find_variations, read_files
 
 # No time limit, which a busy machine breaks, and the same examples in every run.
 settings.register_profile("nudipole", deadline=None, derandomize=True)
 settings.load_profile("nudipole")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--variations", help="file of your own whose variations are tested like ours")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the user's file before the tests are made of what is registered."""
+    try:
+        find_variations("none", read_files(config.getoption("--variations"))[1])
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
+
 
 TOY = """\
 [signal]

@@ -7,14 +7,13 @@ template, events per squared Bohr magneton. The signal has no uncertainty here.
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from fileset.errors import InputError
 from processors.hypotheses import coefficients
 from processors.templates import Templates
 from processors.variations import NOMINAL
 
-from ..uncertainty import systematic_sources
+from ..shifts import STANDARD_MODEL, shifts
 from .count_expectation import expected_limits
 from .counting import METHODS, CountLimit, count_limit
 
@@ -111,17 +110,13 @@ def template_count(templates: Templates, pot: float | None = None) -> TemplateCo
             "no nu-e scattering with truth among the selected events: no signal; "
             "loosen the selection or add a signal sample"
         )
-    prediction = templates.prediction(exposure)
-    labels = list(prediction.axes["variation"])
-    counts: Any = prediction.view(flow=True).sum(axis=tuple(range(2, prediction.ndim)))
-    yields = counts["value"][:, : len(labels)].sum(axis=0)
-    sources = {name: float(s) for name, s in systematic_sources(yields, labels).items()}
-    nominal = labels.index(NOMINAL)
-    sources["mc_statistics"] = math.sqrt(counts["variance"][:, nominal].sum())
+    found = shifts(templates, exposure, axes=[], samples=STANDARD_MODEL)
+    sources = {name: float(source.size[0]) for name, source in found.systematic.items()}
+    sources["mc_statistics"] = math.sqrt(found.mc_variance[0])
     data = templates.data()
     return TemplateCount(
         n_obs=None if data is None else round(data.view(flow=True)["value"].sum()),
-        n_bkg=float(yields[nominal]),
+        n_bkg=float(found.nominal[0]),
         sigma_bkg=math.hypot(*sources.values()),
         sources=sources,
         signal_per_mu2=signal,

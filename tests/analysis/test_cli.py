@@ -38,7 +38,7 @@ def fileset(demo: Path) -> Path:
 def test_demo_leaves_templates_figures_and_a_page(demo: Path) -> None:
     names = {path.name for path in demo.iterdir()}
     assert {"templates.zip", "report.html", "fileset.toml"} <= names
-    for figure in ("etheta2", "recoil_energy", "cutflow", "weights", "limits"):
+    for figure in ("etheta2", "recoil_energy", "cutflow", "weights", "limits", "sources"):
         assert (demo / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -12,10 +12,10 @@ from matplotlib.patches import StepPatch
 from numpy.typing import NDArray
 
 from analysis import plots
-from analysis.limit.template_count import MomentLimit
+from analysis.limit.template_count import MomentLimit, template_count
 from analysis.shifts import shifts
 from analysis.systematics import systematics
-from analysis.uncertainty import poisson_interval, project, systematic_sources
+from analysis.uncertainty import impacts, poisson_interval, project
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS, LABELS
 from processors.fill import HISTOGRAMS, empty
@@ -30,6 +30,7 @@ RNG = np.random.default_rng(20)
 ETHETA2 = {name: RNG.integers(20, 60, 50).astype(float) for name in ("nuone", "nue_cc", "nc")}
 RECOIL = {name: RNG.integers(20, 60, 20).astype(float) for name in ("nuone", "nue_cc", "nc")}
 MAGNETIC_RATIO = np.linspace(3e17, 1e16, 20)
+SIGNAL = {"magnetic_numu": RECOIL["nuone"] * MAGNETIC_RATIO}
 COUNTS = RNG.poisson(8.0, 50)
 COUNTS[7] = 0
 
@@ -71,11 +72,10 @@ def output(
 
 
 def make_templates(*, data: bool = True) -> Templates:
-    signal = {"magnetic_numu": RECOIL["nuone"] * MAGNETIC_RATIO}
     etheta2 = ETHETA2 | {"magnetic_numu": 1e17 * ETHETA2["nuone"]}
     cuts = {"nuone": [900.0, 800.0, 500.0], "nc": [90000.0, 4000.0, 0.0]}
     variations = {"nominal": 1.0, "fluxUp": 1.2, "fluxDown": 0.9}
-    parts = {"simulation": output(etheta2, RECOIL | signal, cuts, variations)}
+    parts = {"simulation": output(etheta2, RECOIL | SIGNAL, cuts, variations)}
     rows = [LedgerRow("simulation", "a.root", "a", 0, 10, MC_POT)]
     if data:
         parts["recorded"] = output(
@@ -252,6 +252,40 @@ def test_drawing_leaves_the_settings_of_the_caller_alone(templates: Templates) -
     assert figure.axes[0].get_facecolor() == (1.0, 1.0, 1.0, 1.0)
 
 
+def varied(variations: dict[str, float]) -> Templates:
+    """Templates whose variations are factors on everything."""
+    parts = {"simulation": {"spectrum": filled("spectrum", RECOIL | SIGNAL, variations)}}
+    ledger = Ledger((LedgerRow("simulation", "a.root", "a", 0, 10, MC_POT),))
+    return collect(parts, ledger, {"simulation": {"is_mc": True}}, {})
+
+
+def test_every_source_is_a_bar_and_the_largest_is_on_top() -> None:
+    universes = {"ppfx_000": 1.3, "ppfx_001": 0.7, "bootstrap_000": 3.0}
+    sides = {"kUp": 1.1, "kDown": 0.95, "k_2sigmaUp": 1.9, "lostUp": 0.8}
+    templates = varied({"nominal": 1.0} | sides | universes)
+    count = template_count(templates, DATA_POT)
+    left, right = plots.impacts(impacts(templates, DATA_POT), count).axes
+    bars = {b.get_gid(): (b.get_x(), b.get_x() + b.get_width()) for b in left.patches}
+    assert bars["up:k"] == pytest.approx((0.0, 10.0))
+    assert bars["down:k"] == pytest.approx((0.0, -5.0))
+    assert bars["up:lost"] == pytest.approx((0.0, -20.0))
+    assert bars["spread:ppfx"] == pytest.approx((-30.0, 30.0))
+    names = [label.get_text() for label in left.get_yticklabels()]
+    assert names == ["ppfx", "lost", "k", "MC statistics"]
+    assert left.yaxis_inverted()
+    # Everything moves by one factor: nothing is left in the bins.
+    assert [bar.get_width() for bar in right.patches] == pytest.approx([0.0, 0.0, 0.0])
+
+
+def test_the_smallest_of_many_sources_are_left_out_and_that_is_said() -> None:
+    templates = varied({"nominal": 1.0} | {f"s{i}Up": 1.0 + 0.01 * i for i in range(40)})
+    count = template_count(templates, DATA_POT)
+    figure = plots.impacts(impacts(templates, DATA_POT), count)
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert (len(names), names[0]) == (30, "s39")
+    assert figure.axes[0].get_title(loc="left") == "the largest of 41 sources"
+
+
 @pytest.mark.parametrize(("kind", "start"), [("png", b"\x89PNG\r\n\x1a\n"), ("svg", b"<?xml")])
 def test_images_are_the_same_each_time(templates: Templates, kind: str, start: bytes) -> None:
     first, second = (plots.image(plots.magnetic_weight(templates), kind) for _ in range(2))
@@ -283,18 +317,3 @@ def test_correlations_of_nothing_are_drawn(templates: Templates) -> None:
 def test_poisson_intervals_are_the_tabulated_ones(n: int, interval: tuple[float, float]) -> None:
     lower, upper = poisson_interval(np.array([float(n)]))
     assert (lower[0], upper[0]) == pytest.approx(interval, abs=6e-4)
-
-
-def test_universes_count_with_their_spread_and_replace_the_normalisation() -> None:
-    labels = ["nominal", "fluxUp", "fluxDown", "ppfx_000", "ppfx_001", "kUp", "k_2sigmaUp", "kDown"]
-    values = np.array([[10.0, 11.0, 9.0, 13.0, 6.0, 10.5, 90.0, 8.0]])
-    sources = systematic_sources(values, labels)
-    assert set(sources) == {"ppfx", "k"}
-    assert sources["ppfx"] == pytest.approx(np.sqrt([(9.0 + 16.0) / 2.0]))
-    assert sources["k"] == pytest.approx([2.0])
-
-
-def test_one_side_counts_and_replicas_do_not() -> None:
-    labels = ["nominal", "lightDown", "dirtUp", "bootstrap_000"]
-    sources = systematic_sources(np.array([[10.0, 8.0, 11.0, 15.0]]), labels)
-    assert {name: s.tolist() for name, s in sources.items()} == {"light": [2.0], "dirt": [1.0]}

@@ -22,7 +22,7 @@ from processors.categories import AXIS
 from processors.fill import HISTOGRAMS, empty
 from processors.templates import Templates, collect
 
-FIGURES = ("etheta2", "recoil_energy", "cutflow", "weights", "limits")
+FIGURES = ("etheta2", "recoil_energy", "cutflow", "weights", "limits", "sources")
 NAME = "<script>alert('x')</script>"
 VOID = {"meta", "img"}
 POT = 3.62e20
@@ -174,7 +174,7 @@ def test_tags_nest_tables_scroll_and_pictures_are_described(html: str) -> None:
 def test_tables_show_yields_sources_cut_flow_and_ledger(html: str) -> None:
     text = words(html)
     assert "ν-on- e (SM) 12.0 ± 1.10" in text
-    assert "calibration ± 1.80 10.0 %" in text
+    assert "calibration ± 1.80 10.0 % +10.0 % −5.0 % 0.0 % " in text
     assert "all events 8,642 4,321 4,321 8,642 100 % 4,321" in text
     assert "shower energy 18 12.0 6.00 18.0 0.208 % 21" in text
     assert "recorded data nova_caf FHC 1 1 0 99 3.62 × 10 20" in text

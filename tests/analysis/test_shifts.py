@@ -16,9 +16,10 @@ from analysis.covariance import (
     statistical_covariance,
     total_covariance,
 )
+from analysis.limit.template_count import template_count
 from analysis.shifts import UNITS, default_samples, digest, shifts
 from analysis.systematics import systematics
-from analysis.uncertainty import systematic_sources
+from analysis.uncertainty import impacts
 from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS
@@ -161,13 +162,44 @@ def test_uncertainty_of_a_bin_is_that_of_figures():
         "kUp": {"nc": 1.1 * NC},
         "kDown": {"nc": 0.9 * NC},
     }
+    found = shifts(one(variations), POT)
+    spread = np.sqrt(np.mean((np.array(factors) - 1.0) ** 2, axis=0))
+    for name, expected in {"ppfx": spread * NC, "k": 0.1 * NC}.items():
+        source = found.sources[name]
+        assert np.sqrt(np.diag(covariance(source))) == pytest.approx(expected.ravel())
+        assert source.size == pytest.approx(expected.ravel())
+
+
+def test_size_is_the_larger_side_or_the_only_one():
+    sides = {"kUp": 1.1, "kDown": 0.8, "k_2sigmaUp": 9.0, "lightDown": 0.7}
+    variations = {"nominal": {"nc": NC}} | {k: {"nc": f * NC} for k, f in sides.items()}
+    sources = shifts(one(variations), POT).sources
+    assert sources["k"].size == pytest.approx(0.2 * NC.ravel())
+    assert sources["light"].size == pytest.approx(0.3 * NC.ravel())
+
+
+def test_impacts_rank_all_that_was_selected_and_say_what_is_left_for_the_shape():
+    slope = np.array([[0.8], [1.0], [1.2]])
+    variations = {"nominal": {"nc": NC}, "tiltUp": {"nc": slope * NC}, "kUp": {"nc": 1.3 * NC}}
     templates = one(variations)
-    values = templates.prediction(POT)["nc", ...].values().reshape(len(variations), -1)
-    expected = systematic_sources(values.T, list(variations))
-    found = shifts(templates, POT)
-    for name in ("ppfx", "k"):
-        deviation = np.sqrt(np.diag(covariance(found.sources[name])))
-        assert deviation == pytest.approx(expected[name])
+    beyond = templates.histograms["spectrum"].view(flow=True)["value"][0, 5, :3]
+    beyond[:, -1, 0] = 100.0, 150.0, 100.0
+    first, second, statistics = impacts(templates, POT)
+    change = ((slope - 1.0) * NC).sum()
+    assert (first.name, first.down) == ("k", None)
+    assert first.up == first.size == pytest.approx(0.3 * NC.sum())
+    assert first.shape == pytest.approx(0.0, abs=1e-12)
+    assert second.up == pytest.approx(change + 50.0)
+    rows = NC.sum(axis=1)
+    relative = slope.ravel() - 1.0 - change / rows.sum()
+    assert second.shape == pytest.approx(np.sqrt((rows * relative**2).sum() / rows.sum()))
+    assert statistics.name == "mc_statistics"
+
+
+def test_a_label_that_is_no_side_is_refused_wherever_it_would_be_lost():
+    variations = {"nominal": YIELDS, "gibuu": scaled(YIELDS, 1.2)}
+    with pytest.raises(InputError, match="'gibuu' is neither a side nor a universe; name it"):
+        template_count(one(variations), POT)
 
 
 def test_pair_keeps_both_sides():

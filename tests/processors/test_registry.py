@@ -1,5 +1,6 @@
 """How variations are declared, found and evaluated."""
 
+import awkward as ak
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from fileset import InputError
 from processors import VARIATIONS, NuoneProcessor, normalisation, variation
 from processors.categories import AXIS, CATEGORIES
 from processors.evaluation import at_sigmas, factors, rows, shifts
+from processors.kernels.constants import M_E
 from processors.registry import Variation, VariationFile, declare, find_variations
 
 OWN = '''
@@ -87,6 +89,73 @@ def test_coffea_weights_are_accepted(make_events):
 
     table = factors(make_events({"x": [0.0, 0.0]}), made(with_weights))
     np.testing.assert_allclose(table, [[1.5, 0.5], [1.1, 0.9]])
+
+
+def nudge(what, kind="UpDownSystematic"):
+    """Function that lets coffea make a systematic of 10 % of something."""
+
+    def function(events):
+        record = events.nanoevents()
+        record.add_systematic("nudge", kind, what, lambda x: x[:, None] * np.array([[1.1, 0.9]]))
+        return record.systematics.nudge
+
+    return function
+
+
+@pytest.mark.parametrize("kind", ["UpDownSystematic", "UpDownMultiSystematic"])
+def test_systematic_of_weights_that_coffea_made_is_accepted(make_events, kind):
+    events = make_events({"x": [0.0, 5.0]})
+    for uses in (("x",), ()):
+        table = factors(events, made(nudge("weight", kind), uses=uses))
+        np.testing.assert_allclose(table, [[1.1, 0.9], [1.1, 0.9]])
+
+
+@pytest.mark.parametrize("what", ["shower_energy", ["shower_energy"]])
+def test_systematic_of_a_column_that_coffea_made_is_a_shift(make_events, what):
+    kind = "UpDownSystematic" if isinstance(what, str) else "UpDownMultiSystematic"
+    uses = ("shower_energy", "slice_energy", "recoil_energy")
+    columns = {"shower_energy": [1.0, np.nan], "slice_energy": [2.0, np.nan]}
+    moved = shifts(make_events(columns), made(nudge(what, kind), uses=uses, shift=True))
+    np.testing.assert_allclose(moved["aUp"].shower_energy, [1.1, np.nan])
+    np.testing.assert_allclose(moved["aDown"].shower_energy, [0.9, np.nan])
+    # What it left alone stays, and what is derived follows although it was read.
+    assert moved["aUp"].moved.isdisjoint({"slice_energy"})
+    np.testing.assert_allclose(moved["aUp"].hadronic_energy, [0.9, np.nan])
+    assert moved["aUp"].recoil_energy[0] == pytest.approx(1.1 - M_E)
+
+
+def test_systematic_of_several_columns_that_coffea_made_is_a_shift(make_events):
+    def both(events):
+        record = events.nanoevents()
+        scaled = lambda x, s: ak.zip({n: s * x[n] for n in x.fields})[:, None]  # noqa: E731
+        record.add_systematic(
+            *("both", "UpDownMultiSystematic", ["shower_energy", "slice_energy"]),
+            lambda x: ak.concatenate([scaled(x, 1.1), scaled(x, 0.9)], axis=1),
+        )
+        return record.systematics.both
+
+    events = make_events({"shower_energy": [1.0], "slice_energy": [2.0]})
+    moved = shifts(events, made(both, uses=("shower_energy", "slice_energy"), shift=True))
+    assert moved["aUp"].slice_energy.tolist() == [2.2]
+    assert moved["aDown"].hadronic_energy.tolist() == pytest.approx([0.9])
+
+
+def test_systematic_of_no_events_that_coffea_made_is_accepted(make_events):
+    none = make_events({"shower_energy": np.zeros(0)})
+    shift = made(nudge("shower_energy"), uses=("shower_energy",), shift=True)
+    assert [len(c) for c in shifts(none, shift).values()] == [0, 0]
+    assert factors(none, made(nudge("weight"), uses=("shower_energy",))).shape == (0, 2)
+
+
+def test_systematic_of_coffea_that_is_declared_as_the_wrong_kind_is_refused(make_events):
+    events = make_events({"shower_energy": [1.0]})
+    uses = ("shower_energy",)
+    with pytest.raises(
+        InputError, match=r"'a': it gives .* varies columns; declare it with shift="
+    ):
+        factors(events, made(nudge("shower_energy"), uses=uses))
+    with pytest.raises(InputError, match=r"'a': it gives .* varies weights; leave out shift="):
+        shifts(events, made(nudge("weight"), uses=uses, shift=True))
 
 
 def test_a_name_that_is_taken_is_refused_with_where_it_is(registry, tmp_path):

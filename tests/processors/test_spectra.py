@@ -10,6 +10,7 @@ from uproot.writing.identify import to_TAxis, to_TH1x
 
 from analysis.limit import count_limit
 from analysis.limit.template_count import moment_limits, template_count
+from analysis.uncertainty import impacts
 from fileset import InputError, load_fileset
 from fileset.formats.cafana_spectrum import SpectrumFile
 from processors.recipes import variation_label
@@ -161,6 +162,14 @@ def test_limit_is_that_of_the_count_made_by_hand(count):
     by_hand = count_limit(22, 20.0, sigma, cl=0.90, method="cls")
     limit = moment_limits(count, cl=0.90, method="cls", expected=False)["cls"]
     assert limit.mu_nu == pytest.approx(1e-9 * math.sqrt(by_hand.upper / 12.0))
+
+
+def test_every_source_has_its_rank_and_sides(templates):
+    found = {impact.name: impact for impact in impacts(templates, 1e20)}
+    assert [*found] == ["ppfx", "calib", "mc_statistics", "light"]
+    assert (found["light"].up, found["light"].down) == (None, pytest.approx(-1.0))
+    assert found["calib"].up == pytest.approx(1.6)
+    assert found["ppfx"].shape > 0.0
 
 
 def test_ledger_has_exposure_and_effective_entries(templates):

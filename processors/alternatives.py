@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from fileset.errors import InputError, closest
 
-from .fill import LABELS
+from .fill import LABELS, labelled
 from .hypotheses import TEMPLATES
 from .recipes import variation_label
 from .registry import NOMINAL
@@ -289,7 +289,7 @@ def _merge(
     known = list(histogram.axes["variation"])
     result = Hist(
         StrCategory(ordered, name="category", growth=True),
-        StrCategory([*known, *(a.label for a in own), *missing], name="variation"),
+        labelled([*known, *(a.label for a in own), *missing], "variation"),
         *histogram.axes[2:],
         storage=histogram.storage_type(),
     )

@@ -5,13 +5,14 @@ bins with events in them are kept (:class:`Filled`); as an ordinary ``hist`` obj
 ``variation`` axis the result is the same as one ``hist.fill`` per variation would give.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import hist
 import numba
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from .categories import AXIS
@@ -22,6 +23,9 @@ Floats = NDArray[np.float64]
 
 LABELS = (*AXIS, *TEMPLATES)
 """All bins that the category axis of a spectrum can have, in their order."""
+
+# Rows whose tables are expanded together, and that are written together.
+_ROWS, _TOGETHER = 512, 8
 
 
 class Histogram(NamedTuple):
@@ -242,16 +246,50 @@ class Filled:
         categories, variations : sequence of str
             Its bins on the first two axes; a variation that is not here is the nominal.
         """
-        axes = HISTOGRAMS[self.histogram].axes
         category, cell = np.divmod(self.index, HISTOGRAMS[self.histogram].size)
         places = {label: position for position, label in enumerate(categories)}
         row = np.array([places[LABELS[c]] for c in category], dtype=np.int64)
-        bins = np.unravel_index(cell, [axis.extent for axis in axes])
+        bins = np.unravel_index(cell, view.shape[2:])
         own = {label: position for position, label in enumerate(self.variations)}
         chosen = np.array([own.get(label, 0) for label in variations], dtype=np.int64)
-        target = (row[:, None], np.arange(len(variations)), *(part[:, None] for part in bins))
-        for name, sums in zip(("value", "variance"), self.expanded().sums, strict=True):
-            view[name][target] = sums[:, chosen]
+        # Places in memory, where values and variances take turns; the first axis moves fastest.
+        size = view["value"].itemsize
+        axis, step, *strides = (stride // size for stride in view.strides)
+        place = row * axis + sum(part * stride for part, stride in zip(bins, strides, strict=True))
+        length = sum((n - 1) * s // size for n, s in zip(view.shape, view.strides, strict=True)) + 2
+        flat = as_strided(np.asarray(view["value"]), (length,), (size,))
+        order = np.argsort(place)
+        for rows in np.array_split(order, len(order) // _ROWS + 1):
+            some = replace(
+                self,
+                index=self.index[rows],
+                sums=self.sums[:, rows],
+                tables=tuple(t._replace(sums=t.sums[:, rows]) for t in self.tables),
+            )
+            _write(some.expanded().sums, chosen, place[rows], step, flat)
+
+
+@numba.njit(cache=True, nogil=True)
+def _write(
+    sums: Floats,
+    chosen: NDArray[np.int64],
+    place: NDArray[np.int64],
+    step: int,
+    target: Floats,
+) -> None:
+    """Write chosen columns of sums, shape (2, rows, v), ``step`` apart from the place of a row."""
+    for first in range(0, len(place), _TOGETHER):
+        # Rows that are neighbours in memory, to which it is then written once.
+        last = min(first + _TOGETHER, len(place))
+        for v in range(len(chosen)):
+            for row in range(first, last):
+                target[place[row] + v * step] = sums[0, row, chosen[v]]
+                target[place[row] + v * step + 1] = sums[1, row, chosen[v]]
+
+
+def labelled(labels: Iterable[str], name: str) -> hist.axis.StrCategory:
+    """Axis of these labels and no others: without a bin for those, which would only take memory."""
+    return hist.axis.StrCategory(list(labels), name=name, overflow=False)
 
 
 def empty(
@@ -261,7 +299,7 @@ def empty(
     return hist.Hist(
         # A chunk has the templates of the flavours in it; the sum has those of all chunks.
         hist.axis.StrCategory(list(categories), name="category", growth=True),
-        hist.axis.StrCategory(list(variations), name="variation"),
+        labelled(variations, "variation"),
         *histogram.axes,
         storage=hist.storage.Weight(),
     )
@@ -313,9 +351,9 @@ def stacked(parts: Mapping[str, Filled]) -> hist.Hist:
     categories = [label for label in LABELS if label in found]
     variations = list(dict.fromkeys(v for part in parts.values() for v in part.variations))
     target = hist.Hist(
-        hist.axis.StrCategory(list(parts), name="dataset"),
-        hist.axis.StrCategory(categories, name="category"),
-        hist.axis.StrCategory(variations, name="variation"),
+        labelled(parts, "dataset"),
+        labelled(categories, "category"),
+        labelled(variations, "variation"),
         *HISTOGRAMS[first.histogram].axes,
         storage=hist.storage.Weight(),
     )

@@ -4,11 +4,12 @@ The file is a zip archive: each histogram in hist's own UHI serialisation (JSON 
 rest in ``templates.json``.
 """
 
+import functools
 import json
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from fileset.exposure import Ledger
 
 from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
-from .fill import LABELS, Filled, finished, stacked
+from .fill import LABELS, Filled, finished, labelled, stacked
 from .hypotheses import TEMPLATES
 from .variations import NOMINAL
 
@@ -44,13 +45,38 @@ _UNREADABLE = (
 )
 
 
+class LateHistograms(Mapping[str, Hist]):
+    """Histograms that are made when they are first looked at: all their bins take much memory.
+
+    Parameters
+    ----------
+    makers : mapping of str to callable
+        Name to what makes the histogram.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Hist]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Hist] = {}
+
+    def __getitem__(self, name: str) -> Hist:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 @dataclass(frozen=True)
 class Templates:
     """Result of a run.
 
     Attributes
     ----------
-    histograms : dict of str to Hist
+    histograms : mapping of str to Hist
         Axes dataset, category, variation and those of :data:`processors.fill.HISTOGRAMS`; also
         ``cutflow``, ``cutflow_events`` and ``nminusone`` with axes dataset, category, cut.
         Category holds truth categories, then signal templates per unit of their coefficient.
@@ -64,7 +90,7 @@ class Templates:
         How they were made; plain JSON values.
     """
 
-    histograms: dict[str, Hist]
+    histograms: Mapping[str, Hist]
     ledger: Ledger
     datasets: dict[str, dict[str, Any]]
     provenance: dict[str, Any]
@@ -120,7 +146,7 @@ class Templates:
             If no dataset is simulation or the exposure is not positive.
         """
         scaled = self._scaled(pot, name)
-        axis = StrCategory(list(CATEGORIES), name="category")
+        axis = labelled(CATEGORIES, "category")
         expected = Hist(axis, *list(scaled.axes)[1:], storage=scaled.storage_type())
         # They come first on the axis; slicing would move the templates to the overflow bin.
         expected.view(flow=True)[: axis.size] = scaled.view(flow=True)[: axis.size]
@@ -274,8 +300,9 @@ def collect(
         present, datasets = {**merged.output}, merged.datasets
     first = next(iter(present.values()))
     names = [name for name, value in first.items() if isinstance(value, Hist | Filled)]
-    histograms = {name: _stack({d: o[name] for d, o in present.items()}) for name in names}
-    return Templates(histograms, ledger, datasets, provenance)
+    parts = {name: {d: o[name] for d, o in present.items()} for name in names}
+    histograms = {name: functools.partial(_stack, part) for name, part in parts.items()}
+    return Templates(LateHistograms(histograms), ledger, datasets, provenance)
 
 
 def _stack(parts: dict[str, Any]) -> Hist:
@@ -284,8 +311,8 @@ def _stack(parts: dict[str, Any]) -> Hist:
     if isinstance(first, Filled):
         return stacked(parts)
     named = [_union(parts, axis.name) for axis in first.axes[:2]]
-    named[0] = StrCategory(sorted(named[0], key=LABELS.index), name="category")
-    dataset = StrCategory(list(parts), name="dataset")
+    named[0] = labelled(sorted(named[0], key=LABELS.index), "category")
+    dataset = labelled(parts, "dataset")
     result = Hist(dataset, *named, *first.axes[2:], storage=first.storage_type())
     categories, labels = (list(axis) for axis in named)
     for position, part in enumerate(parts.values()):
@@ -301,4 +328,4 @@ def _stack(parts: dict[str, Any]) -> Hist:
 def _union(parts: dict[str, Hist], axis: str) -> StrCategory:
     """Labels of all parts, in the order of their first appearance."""
     labels = dict.fromkeys(label for part in parts.values() for label in part.axes[axis])
-    return StrCategory(list(labels), name=axis)
+    return labelled(labels, axis)

@@ -290,6 +290,16 @@ def flattened(table: ak.Array) -> Jagged:
     return Jagged(offsets - offsets[0], content[offsets[0] : offsets[-1]])
 
 
+def relisted(offsets: NDArray[np.int64], content: NDArray[Any]) -> ak.Array:
+    """Lists of numbers from numpy arrays, the inverse of :func:`flattened`.
+
+    >>> relisted(np.array([0, 2, 2, 3]), np.array([1.0, 2.0, 3.0])).tolist()
+    [[1.0, 2.0], [], [3.0]]
+    """
+    layout = ak.contents.NumpyArray(content)
+    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), layout))
+
+
 def first_list(values: ak.Array) -> ak.Array:
     """First list of each list of lists of numbers, an empty one where there is none.
 

@@ -5,6 +5,7 @@ chunk the file is open and the form of its events known, and a branch is decoded
 the lengths of its lists and once for their content. coffea's own way stays as it is.
 """
 
+import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -163,14 +164,19 @@ class Values:
     ----------
     events : coffea NanoEvents, length n
         As for :func:`source_of`.
-    rows : ndarray of int, optional
-        Events to read, in ascending order; all by default.
     """
 
-    def __init__(self, events: ak.Array, rows: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, events: ak.Array) -> None:
         found = source_of(events)
-        self._mapping = None if found is None else SourceMapping(*found, rows)
+        self._mapping = None if found is None else SourceMapping(*found)
         self._form = events.attrs["@events_factory"]._schema.form if found else None
+
+    def of(self, rows: NDArray[np.int64]) -> "Values":
+        """The same of some of the events, by their numbers in ascending order."""
+        some = copy.copy(self)
+        if self._mapping is not None:
+            some._mapping = self._mapping.of(rows)
+        return some
 
     def at(self, paths: Sequence[str]) -> list[ak.Array] | None:
         """Values of fields by their dotted names.
@@ -220,18 +226,31 @@ class SourceMapping(UprootSourceMapping):
         # awkward asks for the lengths of lists before their content.
         self._content: tuple[str, NDArray[Any]] | None = None
         self._array: tuple[str, ak.Array] | None = None
-        self._lists: dict[str, NDArray[Any]] = {}
+        # Offsets by the key of a form: of lists of the entries (True), and of those inside others.
+        self._lists: dict[bool, dict[str, NDArray[Any]]] = {True: {}, False: {}}
 
-    def content(self, form: ak.forms.Form, path: Sequence[str], length: int) -> ak.contents.Content:
-        """Array of a form, of one field of each record in it."""
+    def of(self, rows: NDArray[np.int64]) -> "SourceMapping":
+        """The same of some of its entries, by their numbers in ascending order."""
+        some = SourceMapping(self.source, self.start, self.stop, rows)
+        # What is known of the lists of all entries need not be read again.
+        for key, offsets in self._lists[True].items():
+            lengths = (offsets[1:] - offsets[:-1])[rows]
+            some._lists[True][key] = np.concatenate([[0], np.cumsum(lengths)])
+        return some
+
+    def content(
+        self, form: ak.forms.Form, path: Sequence[str], length: int, *, outer: bool = True
+    ) -> ak.contents.Content:
+        """Array of a form, of one field of each record in it; ``outer`` for that of the entries."""
         if form.is_record and path and path[0] in form.fields:
-            return self.content(form.content(path[0]), path[1:], length)
+            return self.content(form.content(path[0]), path[1:], length, outer=outer)
         if isinstance(form, ak.forms.ListOffsetForm):
-            if form.form_key not in self._lists:
+            known = self._lists[outer]
+            if form.form_key not in known:
                 # Members of a list share them.
-                self._lists[form.form_key] = self._values(form, "offsets")[: length + 1]
-            offsets = self._lists[form.form_key]
-            inner = self.content(form.content, path, int(offsets[-1]))
+                known[form.form_key] = self._values(form, "offsets")[: length + 1]
+            offsets = known[form.form_key]
+            inner = self.content(form.content, path, int(offsets[-1]), outer=False)
             return ak.contents.ListOffsetArray(ak.index.Index64(offsets), inner)
         if not form.is_numpy or path:
             raise _NotPlainError

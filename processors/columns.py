@@ -298,16 +298,11 @@ class _Replaced:
 class _FromFile:
     """Reads columns of events of a chunk, through the expressions of their format."""
 
-    def __init__(
-        self,
-        events: ak.Array,
-        expressions: Mapping[str, Expression],
-        rows: NDArray[np.int64] | None = None,
-    ) -> None:
+    def __init__(self, events: ak.Array, expressions: Mapping[str, Expression]) -> None:
         self._all = events
         self._expressions = expressions
-        self._rows = rows
-        self._values = Values(events, rows)
+        self._rows: NDArray[np.int64] | None = None
+        self._values = Values(events)
 
     def __call__(self, name: str) -> Any:
         expression = self._expressions.get(name) or From(name)
@@ -324,7 +319,9 @@ class _FromFile:
         return self._all if self._rows is None else selected(self._all, self._rows)
 
     def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
-        return _FromFile(self._all, self._expressions, rows)
+        some = _FromFile(self._all, self._expressions)
+        some._rows, some._values = rows, self._values.of(rows)
+        return some
 
     def cuts(self, size: int) -> NDArray[np.int64]:
         found = basket_cuts(self._all)

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import awkward as ak
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Expression, From, first, first_list, flattened, not_negative
+from ..columns import Expression, From, first, first_list, flattened, not_negative, relisted
 from ..errors import InputError
 from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
@@ -88,19 +89,23 @@ def _electron_energy(pdg: ak.Array, energy: ak.Array) -> NDArray[Any]:
     return result
 
 
+@numba.njit(cache=True, nogil=True)
+def _ppfx(weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Flux weights of PPFX, 1 where it has none."""
+    result = np.empty_like(weights)
+    for i in range(len(weights)):
+        result[i] = 1.0 if weights[i] > _PPFX_NO_WEIGHT else weights[i]
+    return result
+
+
 def _flux_weight(values: ak.Array) -> NDArray[Any]:
-    weight = first(values, 1.0)
-    return np.where(weight > _PPFX_NO_WEIGHT, 1.0, weight)
+    return _ppfx(first(values, 1.0))
 
 
 def _flux_universes(values: ak.Array) -> ak.Array:
-    weights = first_list(values)
-    # In numpy: comparing nested lists in awkward takes longer than reading them.
-    offsets, content = flattened(weights)
-    if content.max(initial=0.0) > _PPFX_NO_WEIGHT:
-        content = np.where(content > _PPFX_NO_WEIGHT, content.dtype.type(1.0), content)
-        weights = ak.unflatten(content, np.diff(offsets))
-    return weights
+    offsets, content = flattened(first_list(values))
+    # In one pass: comparing nested lists in awkward takes longer than reading them.
+    return relisted(offsets, _ppfx(content))
 
 
 def _knobs(sigma: str) -> From:

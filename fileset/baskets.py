@@ -158,7 +158,8 @@ class Source:
             name: int(branch.member("fZipBytes"))
             for name, branch in self.tree.iteritems(recursive=True)
         }
-        return next((n for n in sorted(sizes, key=sizes.get, reverse=True) if self.is_quick(n)), "")
+        by_size = sorted(sizes, key=sizes.__getitem__, reverse=True)
+        return next((name for name in by_size if self.is_quick(name)), "")
 
     def boundaries(self, name: str) -> tuple[int, ...]:
         """Entries at which baskets of a branch begin and the last one ends.

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from fileset.errors import InputError, closest
 
-from .fill import LABELS, labelled
+from .histograms import LABELS, labelled
 from .hypotheses import TEMPLATES
 from .recipes import variation_label
 from .registry import NOMINAL

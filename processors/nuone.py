@@ -18,7 +18,9 @@ from fileset.coffea_api import ProcessorABC
 from .categories import AXIS, SIGNAL, categorise
 from .columns import Columns, read_columns
 from .evaluation import available, factors, shifts
-from .fill import HISTOGRAMS, LABELS, Entries, Filling, Shown, finished
+from .fill import Entries, Filling, Shown
+from .filled import finished
+from .histograms import HISTOGRAMS, LABELS
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
@@ -96,8 +98,8 @@ class NuoneProcessor(ProcessorABC):
         -------
         dict
             Dataset name to additive results: the histograms of
-            :data:`processors.fill.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key, and
-            how many negative weights were clipped.
+            :data:`processors.histograms.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key,
+            and how many negative weights were clipped.
         """
         columns, passes, counted, signal = self._counted(events)
         filled = self.histograms(columns, passes, self.templates(counted["flavours"]), signal)
@@ -187,7 +189,7 @@ class NuoneProcessor(ProcessorABC):
         Returns
         -------
         dict
-            Name of each histogram to :class:`processors.fill.Filled`, and ``clipped``.
+            Name of each histogram to :class:`processors.filled.Filled`, and ``clipped``.
         """
         variations = available(self.find(), columns)
         labels = [NOMINAL, *(lb for v in variations for lb in v.labels(columns.metadata))]
@@ -280,7 +282,7 @@ def everything(passed: Masks, without: tuple[str, ...] = ()) -> NDArray[np.bool_
 
 
 def shown(passed: Masks, histogram: str) -> NDArray[np.bool_]:
-    """Events that a histogram of :data:`processors.fill.HISTOGRAMS` shows."""
+    """Events that a histogram of :data:`processors.histograms.HISTOGRAMS` shows."""
     without = HISTOGRAMS[histogram].without
     # A cut that two selections have carries the name of the second one in front.
     return everything(passed, tuple(n for n in passed if n.rpartition(".")[2] in without))

@@ -119,7 +119,7 @@ def run(
     -------
     output : dict
         Sum of the chunks' outputs, in the order of the plan, histograms as
-        :class:`processors.fill.Filled` where the processor gives them so.
+        :class:`processors.filled.Filled` where the processor gives them so.
     ledger : fileset.Ledger
         What is in the sum; ``ledger.missing`` what is not, with the reason.
 

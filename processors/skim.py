@@ -39,7 +39,7 @@ from fileset.schema import LENGTH
 
 from . import categories, columns, kernels, reweight, selections
 from .columns import DERIVED, Columns, MissingColumnError
-from .fill import HISTOGRAMS
+from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor, yields
 from .registry import VARIATIONS
 from .run import run

@@ -21,7 +21,7 @@ from fileset.exposure import Ledger, LedgerRow
 from fileset.formats.cafana_spectrum import NAME, Spectrum, open_spectra
 
 from .categories import AXIS
-from .fill import Histogram, empty
+from .histograms import Histogram, empty
 from .hypotheses import TEMPLATES
 from .recipes import Located, Recipe, find, recipes, variation_label
 from .templates import Templates, collect

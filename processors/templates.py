@@ -24,7 +24,8 @@ from fileset.exposure import Ledger
 
 from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
-from .fill import LABELS, Filled, finished, labelled, stacked
+from .filled import Filled, finished, stacked
+from .histograms import LABELS, labelled
 from .hypotheses import TEMPLATES
 from .variations import NOMINAL
 
@@ -77,8 +78,9 @@ class Templates:
     Attributes
     ----------
     histograms : mapping of str to Hist
-        Axes dataset, category, variation and those of :data:`processors.fill.HISTOGRAMS`; also
-        ``cutflow``, ``cutflow_events`` and ``nminusone`` with axes dataset, category, cut.
+        Axes dataset, category, variation and those of
+        :data:`processors.histograms.HISTOGRAMS`; also ``cutflow``, ``cutflow_events`` and
+        ``nminusone`` with axes dataset, category, cut.
         Category holds truth categories, then signal templates per unit of their coefficient.
         Weighted events as simulated, at each dataset's own exposure. A dataset that a variation
         does not touch carries its nominal there.

@@ -17,7 +17,7 @@ from fileset.plan import Chunk, recorded_events
 from .categories import categorise
 from .columns import DERIVED, Columns, read_columns
 from .evaluation import available, factors, shifts
-from .fill import HISTOGRAMS
+from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor
 from .registry import CATEGORY, Variation
 from .reweight import nominal_weights

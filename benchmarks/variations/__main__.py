@@ -93,10 +93,10 @@ def _jobs(options: argparse.Namespace, folder: Path) -> dict[rounds.Case, tuple[
         for variations, threads in cases:
             many = options.stored and variations > 2 * KNOBS + FEW_UNIVERSES
             universes = MANY_UNIVERSES if many else FEW_UNIVERSES
-            path, warm_up = (
-                make_files.make_file(folder, name, events, universes, options.codec)
-                for name, events in ((sample, options.events), ("nue", WARM_UP_EVENTS))
-            )
+            path = make_files.make_file(folder, sample, options.events, universes, options.codec)
+            warm_up = path.with_name(f"other_{path.name}")
+            if not warm_up.exists():
+                warm_up.hardlink_to(path)
             job = Job(str(path), variations, universes, threads)
             jobs[rounds.Case(sample, variations, threads)] = job, str(warm_up)
     return jobs

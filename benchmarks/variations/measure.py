@@ -59,7 +59,7 @@ def run(name: str, job: Job, warm_up: str, output: Path, program: Path | None) -
         Key of ``IN_PYTHON`` or of ``rdataframe.MODES``.
     job : Job
     warm_up : str
-        Small file for the first, untimed run.
+        File for the first, untimed run.
     output : Path
         Where the sums go: float64, values then squares.
     program : Path, optional

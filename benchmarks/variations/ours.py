@@ -16,7 +16,8 @@ from processors import SELECTIONS, NuoneProcessor, variation
 from processors.columns import Columns
 from processors.evaluation import rows
 from processors.executors import EXECUTORS
-from processors.fill import HISTOGRAMS, Histogram, TruthCells
+from processors.fill import TruthCells
+from processors.histograms import HISTOGRAMS, Histogram
 from processors.pipeline import Execution, process_fileset
 
 from .job import (
@@ -98,8 +99,8 @@ def prepare(job: Job, skim: Path | None = None) -> Work:
     execution = replace(_execution(job), skim=skim)
 
     def work() -> Callable[[], Result]:
-        templates = process_fileset(fileset, processor, execution)
-        return lambda: _result(job, templates.hist)
+        spectrum = process_fileset(fileset, processor, execution).hist
+        return lambda: _result(job, spectrum)
 
     return work
 

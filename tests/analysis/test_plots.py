@@ -18,7 +18,7 @@ from analysis.systematics import systematics
 from analysis.uncertainty import impacts, poisson_interval, project
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS, LABELS
-from processors.fill import HISTOGRAMS, empty
+from processors.histograms import HISTOGRAMS, empty
 from processors.templates import Templates, collect
 
 DATA_POT = 3.62e20

@@ -19,7 +19,7 @@ from analysis.report import events, mathtext, scientific, write_report
 from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS
-from processors.fill import HISTOGRAMS, empty
+from processors.histograms import HISTOGRAMS, empty
 from processors.templates import Templates, collect
 
 FIGURES = ("etheta2", "recoil_energy", "cutflow", "weights", "limits", "sources")

@@ -10,7 +10,7 @@ from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset.formats.nova_h5 import NOVA_H5, load
 from fileset.simulate import simulate
 from processors import NuoneProcessor
-from processors.fill import HISTOGRAMS
+from processors.histograms import HISTOGRAMS
 
 KEYS = ("run", "subrun", "cycle", "evt", "subevt")
 PNG, NU = "rec.vtx.elastic.fuzzyk.png", "rec.mc.nu"

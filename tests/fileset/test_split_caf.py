@@ -14,7 +14,7 @@ from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset.formats.nova_caf import NOVA_CAF
 from fileset.memberwise import mend
 from processors import NuoneProcessor
-from processors.fill import HISTOGRAMS
+from processors.histograms import HISTOGRAMS
 
 DATA = Path(__file__).parent / "data"
 READABLE = ["split_record", "split_vector", "rntuple"]

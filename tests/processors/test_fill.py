@@ -8,19 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from processors import fill
 from processors.categories import AXIS
 from processors.columns import as_columns
-from processors.fill import (
-    HISTOGRAMS,
-    LABELS,
-    Entries,
-    Filling,
-    Histogram,
-    Shown,
-    TruthCells,
-    empty,
-)
+from processors.fill import Entries, Filling, Shown, TruthCells
+from processors.histograms import HISTOGRAMS, LABELS, Histogram, empty
 
 VARIATIONS = ["nominal", "aUp", "aDown", "u_000", "u_001", "s"]
 SPECIAL = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, -1e300, 1e300])
@@ -68,7 +59,7 @@ def filling_of(histogram, variations, categories, columns, entries, mask=None):
 @contextlib.contextmanager
 def histogram_of(axes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(fill.HISTOGRAMS, "made", Histogram(axes))
+        patch.setitem(HISTOGRAMS, "made", Histogram(axes))
         yield
 
 

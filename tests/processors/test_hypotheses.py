@@ -10,7 +10,7 @@ from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow
 from processors import kernels
 from processors.categories import AXIS
-from processors.fill import HISTOGRAMS, empty
+from processors.histograms import HISTOGRAMS, empty
 from processors.hypotheses import TEMPLATES, Truth, coefficients, ratios
 from processors.templates import Templates
 

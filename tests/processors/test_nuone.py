@@ -12,7 +12,7 @@ from fileset.coffea_api import accumulate
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION
 from processors import VARIATIONS, NuoneProcessor
 from processors.categories import AXIS
-from processors.fill import HISTOGRAMS
+from processors.histograms import HISTOGRAMS
 from processors.pipeline import Execution, process_fileset
 
 M_E = 0.51099895e-3  # [GeV]

@@ -10,7 +10,7 @@ from fileset.simulate import simulate
 from fileset.survey import inspect_dataset
 from processors.categories import AXIS, SIGNAL, categorise
 from processors.columns import add_columns, as_columns
-from processors.fill import LABELS
+from processors.histograms import LABELS
 from processors.hypotheses import BASIS, TEMPLATES
 from processors.nuone import NuoneProcessor
 from processors.reweight import nominal_weights, radiative_weight, template_weights

@@ -14,7 +14,7 @@ from fileset.coffea_api import ProcessorABC
 from processors import NuoneProcessor
 from processors import run as running
 from processors.executors import EXECUTORS, InProcess, open_executor
-from processors.fill import finished
+from processors.filled import finished
 from processors.pipeline import Execution, process_fileset
 from processors.run import run
 

@@ -8,7 +8,7 @@ import pytest
 from fileset import load_fileset
 from fileset.simulate import simulate
 from processors import NuoneProcessor, skim
-from processors.fill import HISTOGRAMS, Histogram
+from processors.histograms import HISTOGRAMS, Histogram
 from processors.pipeline import Execution, process_fileset
 from processors.selections import SELECTIONS
 from processors.skim import Skim

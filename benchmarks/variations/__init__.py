@@ -34,9 +34,10 @@ The measurement
 ---------------
 Every contestant runs in its own process: once on the same file under another name, to import, to
 compile and to have memory, as after the first of many files, then on the file itself, which is
-timed: user and system time of all threads, from opening the file to its own kind of histogram. Rounds rotate through the contestants. Before the clock starts, the fileset is
-preprocessed (ours), a first run keeps its rows (ours again), and the positions of the baskets are
-looked up (codec). Peak memory is that of the whole process. Files have the baskets of all branches
+timed: user and system time of all threads, from opening the file to its own kind of histogram.
+Rounds rotate through the contestants. Before the clock starts, the fileset is preprocessed (ours),
+a first run keeps its rows (ours again), and the positions of the baskets are looked up (codec).
+Peak memory is that of the whole process. Files have the baskets of all branches
 end together, every 50,000 entries, so that chunks fall on them for every contestant: 100,000
 entries with coffea and uproot, our own default with us, clusters with ROOT.
 

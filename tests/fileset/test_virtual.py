@@ -8,9 +8,10 @@ from coffea.nanoevents import NanoEventsFactory
 
 from fileset import baskets
 from fileset.baskets import open_source
+from fileset.coffea_api import nanoevents
 from fileset.formats import FORMATS
 from fileset.simulate import simulate
-from fileset.virtual import source_events, source_of
+from fileset.virtual import Values, source_events, source_of
 
 
 def leaves(records, path=()):
@@ -94,3 +95,39 @@ def test_events_know_their_source_until_others_are_made_of_them(toy):
     assert source_of(events[::-1]) is None
     assert source_of(ak.with_field(events, run, "run")) is None
     assert source_of(ak.Array([1, 2])) is None
+
+
+@pytest.mark.parametrize(
+    ("layout", "container"),
+    [("nova_caf", "ttree"), ("nova_caf", "rntuple"), ("nova_flat_caf", "ttree")],
+)
+@pytest.mark.parametrize("rows", [None, [0, 3, 4, 100, 229], []], ids=["all", "some", "none"])
+def test_values_at_a_place_are_those_of_the_events(tmp_path, layout, container, rows):
+    simulate(tmp_path, sample="nd", events=300, seed=4, layout=layout, container=container)
+    source = open_source(str(next(tmp_path.glob("*.root"))), FORMATS[layout].tree)
+    events = source_events(source, FORMATS[layout].schema, 20, 250, {"dataset": "a"})
+    values = Values(events)
+    quick = 0
+    for leaf in leaves(events):
+        # Of the whole first: what is known of its lists is used for the others.
+        found = values.at([".".join(leaf)])
+        if rows is not None:
+            found = values.of(np.array(rows, dtype=np.int64)).at([".".join(leaf)])
+        if found is not None:
+            quick += 1
+            expected = events[leaf] if rows is None else events[leaf][rows]
+            assert ak.array_equal(found[0], expected, equal_nan=True, dtype_exact=True), leaf
+    assert quick > 50
+
+
+def test_values_of_events_that_are_not_from_a_file_are_not_known():
+    events = nanoevents(ak.Array([{"x": 1.0}, {"x": 2.0}]), {})
+    assert Values(events).at(["x"]) is None
+    assert Values(events).of(np.array([1])).at(["x"]) is None
+
+
+def test_records_and_missing_fields_have_no_plain_values(tmp_path):
+    simulate(tmp_path, sample="nd", events=30, seed=4)
+    source = open_source(str(next(tmp_path.glob("*.root"))), "recTree")
+    values = Values(source_events(source, FORMATS["nova_caf"].schema, 0, 30, {}))
+    assert [values.at([path]) for path in ("mc.nu", "hdr", "hdr.nothing")] == [None, None, None]

@@ -1,16 +1,20 @@
+import itertools
+
 import awkward as ak
 import mpmath
 import numpy as np
 import pytest
 import uproot
 
-from fileset import load_fileset, open_chunk
-from fileset.coffea_api import NanoEventsFactory
+from fileset import load_fileset, make_plan, open_chunk
+from fileset.baskets import open_source
+from fileset.coffea_api import BaseSchema, NanoEventsFactory
 from fileset.columns import Canonical, with_columns
 from fileset.events import canonical
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION, NovaCAFSchema
+from fileset.virtual import basket_cuts, source_events
 from processors import kernels
-from processors.columns import DERIVED, add_columns, provided
+from processors.columns import DERIVED, add_columns, provided, read_columns
 
 M_E = 0.51099895e-3  # electron mass [GeV], CODATA 2018
 
@@ -171,3 +175,38 @@ def test_nothing_is_read_before_it_is_used_and_then_only_what_is_needed(toy):
         "rec.vtx.elastic.fuzzyk.png.nplane",
         "rec.vtx.elastic.fuzzyk.png.shwlid.calE",
     }
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 10_000])
+def test_neighbours_are_all_events_once_and_in_order(toy, size):
+    columns = read_columns(make_plan(load_fileset(toy))[0].open())
+    some = columns[np.arange(len(columns)) % 3 == 0]
+    for events in (columns, some, some.replaced({"theta": np.zeros(len(some))})):
+        parts = list(events.neighbours(size))
+        np.testing.assert_array_equal(np.concatenate(parts), np.arange(len(events)))
+        assert all(len(part) >= size for part in parts[:-1])
+
+
+def test_no_basket_is_in_two_parts(tmp_path):
+    edges = [0, 400, 800, 1000]
+    with uproot.recreate(tmp_path / "a.root") as file:
+        made = file.mktree("t", {"x": np.float32, "w": ("f4", (50,))})
+        for start, stop in itertools.pairwise(edges):
+            made.extend({"x": np.zeros(stop - start), "w": np.zeros((stop - start, 50))})
+    source = open_source(str(tmp_path / "a.root"), "t")
+    assert source.largest == "w"
+    events = source_events(source, BaseSchema, 100, 900, {})
+    assert basket_cuts(events).tolist() == [300, 700]
+
+
+def test_rows_of_a_subset_are_those_of_the_whole(toy):
+    chunk = make_plan(load_fileset(toy))[0]
+    rows = np.flatnonzero(np.arange(chunk.stop - chunk.start) % 7 == 2)
+    for name in ("nu_pdg", "true_electron_energy", "wall_distance", "knob_plus1", "shower_energy"):
+        whole, late = read_columns(chunk.open()), read_columns(chunk.open())
+        # Read by the subset of a subset of columns that were replaced, as the processor does.
+        replaced = late.replaced({"category": np.zeros(len(late), int)})
+        some = replaced[rows][np.arange(len(rows)) % 2 == 1]
+        expected = whole[name][rows[1::2]]
+        assert ak.array_equal(ak.Array(some[name]), ak.Array(expected), equal_nan=True)
+        assert name not in late.touched

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import uproot
 
-from fileset import InputError, load_fileset, make_plan
+from fileset import InputError, baskets, load_fileset, make_plan
 from fileset.coffea_api import accumulate
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION
-from processors import VARIATIONS, NuoneProcessor
+from processors import VARIATIONS, NuoneProcessor, nuone
 from processors.categories import AXIS
 from processors.histograms import HISTOGRAMS
 from processors.pipeline import Execution, process_fileset
@@ -278,3 +278,36 @@ def test_reconstruction_that_is_nan_fails_the_cuts_and_nothing_else(chunk, tmp_p
 def test_unknown_radiative_scheme_is_refused():
     with pytest.raises(ValueError, match="no radiative scheme 'sarantacos'; known: "):
         NuoneProcessor(radiative="sarantacos")
+
+
+def test_weight_tables_are_decoded_once_and_only_for_events_that_are_shown(
+    chunk, output, monkeypatch
+):
+    taken = {}
+    read = baskets.Source.read
+
+    def noted(self, name, start, stop, rows=None):
+        taken.setdefault(name, []).append(None if rows is None else np.asarray(rows) + start)
+        return read(self, name, start, stop, rows)
+
+    monkeypatch.setattr(baskets.Source, "read", noted)
+    result = NuoneProcessor().process(chunk.open())["nd"]
+    assert result["spectrum"] == output["spectrum"]
+    tables = [name for name in taken if name.endswith(("sigma", "vuniv"))]
+    assert len(tables) == 5
+    for name in tables:
+        rows = np.concatenate(taken[name])
+        assert len(rows) == len(np.unique(rows)) < chunk.stop - chunk.start
+
+
+def test_events_are_filled_in_parts_with_the_same_result(chunk, output, monkeypatch):
+    monkeypatch.setattr(nuone, "AT_A_TIME", 10)
+    parts = NuoneProcessor().process(chunk.open())["nd"]
+    for name in HISTOGRAMS:
+        for part in ("value", "variance"):
+            np.testing.assert_allclose(
+                parts[name].view(flow=True)[part],
+                output[name].view(flow=True)[part],
+                rtol=1e-12,
+                atol=1e-12,
+            )

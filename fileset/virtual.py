@@ -244,6 +244,9 @@ class SourceMapping(UprootSourceMapping):
         """Array of a form, of one field of each record in it; ``outer`` for that of the entries."""
         if form.is_record and path and path[0] in form.fields:
             return self.content(form.content(path[0]), path[1:], length, outer=outer)
+        if form.parameter("__array__") is not None:
+            # Strings, for example.
+            raise _NotPlainError
         if isinstance(form, ak.forms.ListOffsetForm):
             known = self._lists[outer]
             if form.form_key not in known:

@@ -130,6 +130,8 @@ def run(
     RuntimeError
         If the sum is inconsistent, which no input should be able to cause.
     """
+    # Before any thread begins.
+    keep_freed_memory()
     total: dict[str, Any] | None = None
     lost: dict[int, str] = {}
     skipped: set[int] = set()

@@ -1,9 +1,14 @@
 """What goes in: dataset descriptions, input formats, exposure, fluxes and a toy near detector."""
 
-from .catalog import Dataset, Fileset, load_fileset
-from .errors import InputError
-from .exposure import Ledger
-from .plan import Chunk, make_plan, open_chunk
+from .memory import keep_freed_memory
+
+# Before numpy is imported; see there.
+keep_freed_memory()
+
+from .catalog import Dataset, Fileset, load_fileset  # noqa: E402
+from .errors import InputError  # noqa: E402
+from .exposure import Ledger  # noqa: E402
+from .plan import Chunk, make_plan, open_chunk  # noqa: E402
 
 __all__ = [
     "Chunk",

@@ -20,7 +20,6 @@ from fileset.plan import Chunk
 from fileset.remote import is_transient
 
 from .executors import InProcess
-from .memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,6 @@ class Outcome(NamedTuple):
 
 def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
     """Open and process one chunk; runs on the worker, where errors can still be told apart."""
-    keep_freed_memory()
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return Outcome(output=processor.process(chunk.open()))
@@ -130,8 +128,6 @@ def run(
     RuntimeError
         If the sum is inconsistent, which no input should be able to cause.
     """
-    # Before any thread begins.
-    keep_freed_memory()
     total: dict[str, Any] | None = None
     lost: dict[int, str] = {}
     skipped: set[int] = set()

@@ -1,7 +1,11 @@
 """One contestant and job per process: ``-m benchmarks.variations.measure NAME JOB OUTPUT``."""
 
+# Before numpy, as in every process of this package: see fileset/memory.py.
+import fileset  # noqa: F401  isort: skip
+
 import importlib
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -79,7 +83,9 @@ def run(name: str, job: Job, warm_up: str, output: Path, program: Path | None) -
     else:
         told = json.dumps({**asdict(job), "warm_up": warm_up})
         command = [sys.executable, "-m", f"{__package__}.measure", name, told, str(output)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    # Where a machine has no huge pages to give, as ours, asking for them costs the more.
+    environment = os.environ | {"NUMPY_MADVISE_HUGEPAGE": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == NOT_AVAILABLE:
         raise UnavailableError(done.stderr.strip().splitlines()[-1])
     if done.returncode:

@@ -1,22 +1,27 @@
-"""Keep freed memory for the next chunk."""
+"""Keep freed memory for the next chunk.
+
+Called when the package is imported, in every process and before numpy: glibc decides how threads
+share memory when the first of them begins.
+"""
 
 import contextlib
 import ctypes
-import functools
+import os
 
 # Names and numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _KEPT, _LARGEST = 2**30, 2**28
 
 
-@functools.cache
 def keep_freed_memory() -> None:
     """Have the C library keep up to 1 GiB that this process has freed, and reuse it.
 
-    By default glibc returns arrays of some megabytes to the system when they are freed, and the
-    next chunk pays for fresh pages: a fifth of its time. Threads share what is kept. Nothing is
-    done where there is no glibc.
+    By default glibc returns arrays of some megabytes to the system when they are freed, and every
+    thread has memory of its own; the next chunk pays for fresh pages, a fifth of its time. Nothing
+    is done where there is no glibc, or where the environment has ``MALLOC_`` variables.
     """
+    if any(name.startswith("MALLOC_") for name in os.environ):
+        return
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in (

@@ -10,7 +10,7 @@ import os
 
 # Names and numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_KEPT, _LARGEST = 2**30, 2**28
+_KEPT, _LARGEST = 2**30, 2**30
 
 
 def keep_freed_memory() -> None:

@@ -52,9 +52,9 @@ class Part(NamedTuple):
             target[:, :, self.first : self.first + self.sums.shape[2]] += self.sums[:, rows]
             return
         columns = slice(self.first, self.first + self.factors.shape[1])
-        powers = (self.factors, self.factors**2)
-        for one, sums, factors in zip(target, self.sums, powers, strict=True):
-            one[:, columns] += sums[rows] @ factors
+        factors = self.factors.astype(np.float64)
+        for one, sums, powers in zip(target, self.sums, (factors, factors**2), strict=True):
+            _multiply(sums[rows], powers, one[:, columns])
 
     def spread(self, place: NDArray[np.int64], size: int) -> "Part":
         """The same sums at their places among more bins."""
@@ -155,6 +155,19 @@ class Filled:
         order = np.argsort(place)
         for rows in np.array_split(order, len(order) // _ROWS + 1):
             _write(self._dense(rows), chosen, place[rows], step, flat)
+
+
+@numba.njit(cache=True, nogil=True)
+def _multiply(sums: Floats, factors: Floats, target: Floats) -> None:
+    """Add the matrix product of sums by cell and factors; most cells of a bin are empty."""
+    for row in range(len(sums)):
+        for cell in range(len(factors)):
+            weight = sums[row, cell]
+            if weight == 0.0:
+                continue
+            aim, factor = target[row], factors[cell]
+            for v in range(len(factor)):
+                aim[v] += weight * factor[v]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -262,8 +262,16 @@ class _Some:
     def __call__(self, name: str) -> Any:
         # What is known of all events is not read again.
         if self._late is None or name in self._columns.touched:
-            return self._columns[name][self._rows]
+            return self._columns[name][self._chosen]
         return self._late(name)
+
+    @functools.cached_property
+    def _chosen(self) -> NDArray[np.int64] | slice:
+        """Neighbours as a slice, which makes no copy."""
+        rows = self._rows
+        if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and np.all(rows[1:] > rows[:-1]):
+            return slice(int(rows[0]), int(rows[-1]) + 1)
+        return rows
 
     @functools.cached_property
     def _late(self) -> Callable[[str], Any] | None:

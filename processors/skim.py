@@ -30,6 +30,7 @@ import fileset
 from fileset.atomic import renamed_when_complete
 from fileset.catalog import Fileset, load_fileset
 from fileset.coffea_api import ProcessorABC, accumulate
+from fileset.columns import flattened, relisted
 from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow, settle
 from fileset.facts import stamp
@@ -48,8 +49,8 @@ from .selections import find_selection
 _MAGIC = b"nudipole skim 1\n"
 _ALIGNED = 64
 
-GROUP = 500_000
-"""Rows that are filled at once, about; bounds memory."""
+GROUP = 50_000
+"""Rows that are filled at once, at least: those of small chunks together."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,8 @@ def _columns(group: Sequence[tuple[Chunk, Skim]]) -> Columns:
         values = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if name + LENGTH not in first:
             return np.asarray(values)
-        return ak.unflatten(values, np.concatenate([s.columns[name + LENGTH] for _, s in group]))
+        lengths = np.concatenate([skim.columns[name + LENGTH] for _, skim in group])
+        return relisted(np.concatenate([[0], np.cumsum(lengths)]), np.asarray(values))
 
     return Columns(sum(skim.rows for _, skim in group), group[0][0].metadata, names, read)
 
@@ -271,17 +273,16 @@ def _stored(kept: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
             # The format has it and the file does not; what needs it will say so.
             continue
         if isinstance(values, ak.Array):
-            yield name, ak.to_numpy(ak.flatten(values, axis=1))
-            yield name + LENGTH, ak.to_numpy(ak.num(values, axis=1))
+            offsets, content = flattened(values)
+            yield name, content
+            yield name + LENGTH, np.diff(offsets)
         else:
             yield name, values
 
 
 def fingerprint(processor: NuoneProcessor) -> str:
     """What the selected rows of a chunk depend on, other than the chunk itself."""
-    digest = hashlib.sha256()
-    for path in _sources():
-        digest.update(path.read_bytes())
+    digest = hashlib.sha256(_content(tuple((p, p.stat().st_mtime_ns) for p in _sources())))
     shifted = [v for v in processor.find() if v.shift]
     parts = [
         processor.selection,
@@ -294,6 +295,15 @@ def fingerprint(processor: NuoneProcessor) -> str:
     ]
     digest.update(repr(parts).encode("utf-8"))
     return digest.hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def _content(sources: tuple[tuple[Path, int], ...]) -> bytes:
+    """Digest of the content of files that were changed at some time."""
+    digest = hashlib.sha256()
+    for path, _ in sources:
+        digest.update(path.read_bytes())
+    return digest.digest()
 
 
 @functools.cache

@@ -64,10 +64,10 @@ def ntuple(tmp_path):
 
 
 def envelopes(path):
-    """First byte of header, footer and page list, and the one behind it."""
+    """First byte of header, footer and first page list, and the one behind it."""
     with uproot.open(path) as file:
         content = file["caf"]
-        (group,) = content.footer.cluster_group_records
+        group, *_ = content.footer.cluster_group_records
         page_list = group.page_list_link.locator
         found = {p: (f"fSeek{p}", f"fNBytes{p}") for p in ("Header", "Footer")}
         spans = {part: tuple(map(content.member, names)) for part, names in found.items()}
@@ -77,10 +77,15 @@ def envelopes(path):
 
 def forge(path, part, old, new):
     """Replace bytes of an envelope and mend the checksums."""
-    data, spans = bytearray(path.read_bytes()), envelopes(path)
-    start, stop = spans[part]
+    start, stop = envelopes(path)[part]
+    data = path.read_bytes()
     assert data.count(old, start, stop) == 1
-    position = data.index(old, start, stop)
+    forge_at(path, data.index(old, start, stop), new)
+
+
+def forge_at(path, position, new):
+    """Write bytes into an envelope and mend the checksums."""
+    data, spans = bytearray(path.read_bytes()), envelopes(path)
     data[position : position + len(new)] = new
     for name, (first, last) in spans.items():
         checksum = xxhash.xxh3_64_intdigest(bytes(data[first : last - 8]))
@@ -99,6 +104,9 @@ def field(parent, name):
 
 def test_forged_ntuple_with_nothing_changed_is_read(ntuple):
     forge(ntuple, "Header", field(1, "run"), field(1, "run"))
+    assert inspect(ntuple).entries == EVENTS
+    for part in ("Header", "Footer"):
+        pack(ntuple, part, *envelopes(ntuple)[part])
     assert inspect(ntuple).entries == EVENTS
 
 
@@ -136,6 +144,59 @@ def test_cluster_that_counts_other_entries_than_its_columns_is_refused(ntuple, e
         inspect(ntuple)
 
 
+def lists(content):
+    """Where the lists of an envelope begin: with a negative length and a number of items."""
+    found = [struct.unpack_from("<qI", content, at) for at in range(len(content) - 11)]
+    return [at for at, (size, items) in enumerate(found) if -len(content) < size < 0 and items < 99]
+
+
+def pack(path, part, start, stop):
+    """Move header or footer to the end of the file, compressed, as ROOT has it."""
+    data, size = path.read_bytes(), stop - start
+    packed = uproot.compression.compress(data[start:stop], uproot.ZLIB(9))
+    assert len(packed) < size
+    # Of the anchor: place, size, and size when unpacked.
+    old, new = (
+        struct.pack(">QQQ", start, size, size),
+        struct.pack(">QQQ", len(data), len(packed), size),
+    )
+    anchor = data.index(old) - (8 if part == "Header" else 32)
+    anchored = data[anchor : anchor + 64].replace(old, new)
+    checksum = struct.pack(">Q", xxhash.xxh3_64_intdigest(anchored))
+    path.write_bytes(data[:anchor] + anchored + checksum + data[anchor + 72 :] + packed)
+
+
+# Uproot would read as many items as a list claims, of a length of 0 again and again.
+@pytest.mark.parametrize(
+    ("part", "count", "packed"),
+    [
+        ("Header", 4, False),
+        ("Header", 4, True),
+        ("Footer", 5, False),
+        ("Footer", 5, True),
+        ("pages", 5, False),
+    ],
+)
+def test_lists_of_an_ntuple_that_are_longer_than_what_holds_them_are_refused(
+    ntuple, part, count, packed
+):
+    start, stop = envelopes(ntuple)[part]
+    whole = ntuple.read_bytes()
+    found = lists(whole[start : stop - 8])
+    assert len(found) == count
+    name = {"pages": "page list"}.get(part, part.lower())
+    for at in found:
+        for place, content in ((8, b"\xff" * 4), (0, bytes(8)), (0, struct.pack("<q", -(2**63)))):
+            ntuple.write_bytes(whole)
+            forge_at(ntuple, start + at + place, content)
+            if packed:
+                pack(ntuple, part, start, stop)
+            with refused(
+                ntuple, rf"RNTuple 'caf': the lists in its {name} are longer than .*{AGAIN}"
+            ):
+                inspect(ntuple)
+
+
 # Some are lengths of lists, which Uproot would read before it looks at the checksum.
 @pytest.mark.parametrize("part", ["Header", "Footer", "pages"])
 def test_every_changed_byte_of_an_envelope_is_seen(ntuple, part):
@@ -146,6 +207,28 @@ def test_every_changed_byte_of_an_envelope_is_seen(ntuple, part):
         overwrite(ntuple, position, bytes([whole[position] ^ 0x7F]))
         with refused(ntuple, rf"RNTuple 'caf': the checksum of its {name} is wrong; {AGAIN}"):
             inspect(ntuple)
+
+
+def test_envelope_that_claims_more_than_its_bytes_can_hold_is_refused(ntuple):
+    start, stop = envelopes(ntuple)["pages"]
+    forge(ntuple, "Footer", *(struct.pack("<Qi", n, stop - start) for n in (stop - start, 2**40)))
+    with refused(
+        ntuple, rf"RNTuple 'caf': its page list has {stop - start} bytes of {2**40}; {AGAIN}"
+    ):
+        inspect(ntuple)
+
+
+def test_page_list_of_two_groups_of_clusters_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        ntuple = file.mkrntuple("caf", {"run": np.arange(EVENTS)})
+        ntuple.extend({"run": np.arange(EVENTS)})
+    with uproot.open(path) as file:
+        groups = file["caf"].footer.cluster_group_records
+        places = [struct.pack("<q", g.page_list_link.locator.offset) for g in groups]
+    forge(path, "Footer", places[1], places[0])
+    with refused(path, rf"RNTuple 'caf': its groups of clusters have one page list; {AGAIN}"):
+        inspect(path)
 
 
 def test_directory_that_claims_more_objects_than_it_has_room_for_is_refused(write_caf):

@@ -16,6 +16,8 @@ from processors import NuoneProcessor
 from processors.executors import InProcess
 from processors.run import run
 
+from .helpers import overwrite
+
 EVENTS = 20
 AGAIN = r"the file is damaged: copy it again$"
 
@@ -40,12 +42,6 @@ def write_tree(path, tree, branches, **histograms):
         for name, values in histograms.items():
             file[name] = values
     return path
-
-
-def overwrite(path, position, content):
-    data = bytearray(path.read_bytes())
-    data[position : position + len(content)] = content
-    path.write_bytes(data)
 
 
 def first_value(path, tree, branch):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..identity import Keys, describe, event_keys
-from ..opening import EventFile, readable
+from ..opening import INSPECTING, EventFile, readable
 from . import nova_caf
 from .base import Exposure, Format, Loader
 
@@ -62,9 +62,10 @@ class Table(NamedTuple):
         """Values of a column, shape (rows,)."""
         import h5py
 
-        with readable(f"{self.path}, {self.name}/{column}"), h5py.File(self.path) as file:
-            values = file[self.name][column][()]
-        return values.reshape(self.rows).astype(self.columns[column], copy=False)
+        where = f"{self.path}, {self.name}/{column}"
+        with readable(where, INSPECTING), h5py.File(self.path) as file:
+            values = file[self.name][column][()].reshape(self.rows)
+        return values.astype(self.columns[column], copy=False)
 
     def select(self, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Values of several columns by name; those that it lacks are left out."""

@@ -10,7 +10,10 @@ import uproot
 import xxhash
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
+from fileset.basket_bytes import Basket
+from fileset.basket_values import Encoding, Lists
 from fileset.coffea_api import ProcessorABC
+from fileset.formats.cafana_spectrum import open_spectra
 from fileset.survey import inspect_dataset
 from processors import NuoneProcessor
 from processors.executors import InProcess
@@ -238,6 +241,35 @@ def test_directory_that_claims_more_objects_than_it_has_room_for_is_refused(writ
         inspect(path)
 
 
+def test_directory_inside_itself_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file["one/two/name"] = "value"
+    with uproot.open(path) as file:
+        start = int(file.key("one/two").data_cursor.index)
+        # Behind a version and two dates: bytes of its keys; their place comes last.
+        size, place = struct.pack(">i", file.fNbytesKeys), struct.pack(">i", file.fSeekKeys)
+    overwrite(path, start + 10, size)
+    overwrite(path, start + 26, place)
+    with refused(path, f"directory 'one/two' is inside itself; {AGAIN}"):
+        inspect(path)
+
+
+def test_object_that_claims_more_than_its_compressed_blocks_have_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file.mktree("recTree", {"rec.hdr.ismc": "int8"}).extend({"rec.hdr.ismc": np.ones(3, "i1")})
+        file["TotalPOT"] = np.full(500, 1e18), np.arange(501.0)
+    with uproot.open(path) as file:
+        key = file.key("TotalPOT")
+        size, numbers = key.fObjlen, (key.fNbytes, key.fVersion)
+    old, new = (struct.pack(">ihi", *numbers, n) for n in (size, 2**30))
+    path.write_bytes(path.read_bytes().replace(old, new))
+    line = rf"DamagedError: its compressed blocks have {size} bytes, its key says {2**30}"
+    with refused(path, rf"cannot be read \({line}\); check that it is complete or copy it again"):
+        inspect(path, pot=None)
+
+
 def test_tree_without_branches_is_refused_whatever_it_counts(tmp_path):
     path = write_tree(tmp_path / "a.root", "caf", {"run": np.arange(EVENTS)})
     with uproot.open(path) as file:
@@ -321,6 +353,26 @@ def refused_at_opening(path, message):
     return pytest.raises(InputError, match=where + message)
 
 
+# awkward would take memory for as much, for each slice.
+def test_element_that_is_larger_than_its_branch_is_damage(tmp_path):
+    path = write_tree(tmp_path / "a.root", "recTree", SBN)
+    # Title, numbers per element, bytes of each.
+    leaf = b"rec.slc.vertex.x[nrec.slc.vertex.x]" + struct.pack(">ii", 1, 8)
+    assert path.read_bytes().count(leaf) == 1
+    where = path.read_bytes().index(leaf) + len(leaf) - 8
+    overwrite(path, where, struct.pack(">i", 2**27))
+    line = rf"cannot be read \(DamagedError: branch 'rec.slc.vertex.x': an element of {2**30} bytes"
+    assert re.match(line, missing(path, Vertices()))
+
+
+def test_first_list_of_many_does_not_take_memory_for_lists_as_long():
+    content, key = np.arange(10**6, dtype=">f8").view(np.uint8), 90
+    table = np.array([key, key + len(content)], ">u4").view(np.uint8)
+    lists = Lists(Encoding(np.dtype(">f8"), header=0), 10**7)
+    lists.add(Basket(1, content, table, key), slice(0, 1))
+    assert lists.result().offsets[1] == 10**6
+
+
 def test_content_that_is_shorter_than_its_lists_say_is_damage(tmp_path):
     path = write_tree(tmp_path / "a.root", "recTree", SBN)
     overwrite(path, first_value(path, "recTree", "rec.slc..length"), struct.pack(">i", 9))
@@ -392,6 +444,30 @@ def test_name_that_cannot_be_printed_is_escaped(write_caf):
     path.write_bytes(data)
     with refused(path, r"cannot tell the format from its content \(rec\\n\\udcff\\x07ee \(TTree\)"):
         inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            b"\x04TH1D\x04hist",
+            b"\x04TH\0D\x04hist",
+            r"spectrum 'nuone': cannot be read \(AttributeError: .*\); check",
+        ),
+        (b"Spectrum\0", b"Spec\n\xffum\0", r"spectrum 'nuone' is of class Spec\\n\\udcffum: its c"),
+        (b"\x05nuone", b"\x05nu\nne", r"no spectrum 'nuone'; closest: nu\\nne$"),
+    ],
+    ids=["histogram", "class", "name"],
+)
+def test_damaged_spectrum_is_refused_in_one_line(tmp_path, old, new, message):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        file["nuone/type"] = "Spectrum"
+        for name in ("hist", "pot"):
+            file[f"nuone/{name}"] = np.array([1.0, 2.0]), np.array([0.0, 1.0, 2.0])
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: {message}"):
+        open_spectra(str(path)).read("nuone")
 
 
 TEXT = """\

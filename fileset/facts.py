@@ -179,7 +179,8 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
         )
     layout, loader = found[0]
     events, objects = loader.load(path)
-    file = EventFile(loaded_tree(path, events), frozenset(objects), objects.__getitem__)
+    content = loaded_tree(path, events, getattr(layout.schema, "prefix", ""))
+    file = EventFile(content, frozenset(objects), objects.__getitem__)
     yield _Opened(layout, "", content_uuid(path), file)
 
 

@@ -374,12 +374,12 @@ def _check_entries(tree: Any, leaves: Sequence[Any]) -> None:
         )
 
 
-def loaded_tree(path: str, events: ak.Array) -> Tree:
-    """Events of a file that was read as a whole."""
+def loaded_tree(path: str, events: ak.Array, prefix: str) -> Tree:
+    """Events of a file that was read as a whole; all names begin with ``prefix``."""
     return Tree(
         entries=len(events),
-        names=frozenset(_dotted(events.layout.form)),
-        read=lambda name, stop: events[tuple(name.split("."))][:stop],
+        names=frozenset(f"{prefix}{name}" for name in _dotted(events.layout.form)),
+        read=lambda name, stop: events[tuple(name.removeprefix(prefix).split("."))][:stop],
         size=Path(path).stat().st_size,
         boundaries=(0, len(events)),
     )

@@ -118,14 +118,16 @@ class _Record:
     def locate(self, table: Table, chain: Sequence[str]) -> NDArray[np.int64]:
         """Element of the last level of a chain that each row of a table belongs to."""
         level, wanted = self.level(chain[-1]), self.row_keys(table, chain)
-        lost = ~np.isin(wanted, level.keys)
+        at = np.searchsorted(level.keys, wanted)
+        # Behind the last key, one that is nobody's.
+        lost = np.append(level.keys, np.uint64(0))[at] != wanted
         if lost.any():
             first = describe(table.select(_KEYS), int(np.argmax(lost)))
             raise table.problem(
                 f"has {lost.sum()} of {table.rows} rows that belong to nothing in the level "
                 f"above, the first is {first}"
             )
-        return level.places[np.searchsorted(level.keys, wanted)]
+        return level.places[at]
 
     def _level(self, name: str) -> _Level:
         if not name:
@@ -145,7 +147,9 @@ class _Record:
         # begin at 0 each, or go on counting from the one before.
         if ak.any(start != ak.firsts(start)) or (not above[-1] and ak.any(start)):
             raise tables[0].problem("lacks elements of its lists: their '_idx' have gaps")
-        return _Level(keys, np.argsort(order), np.append(0, np.cumsum(counts)))
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return _Level(keys, places, np.append(0, np.cumsum(counts)))
 
     def offsets(self, level: str) -> NDArray[np.int64]:
         return self.level(level).offsets

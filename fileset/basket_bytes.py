@@ -68,7 +68,10 @@ _CLASS = b"\x07TBasket"
 # Place of the class name behind two places in the file, which are long in files over 2 GB.
 _SHORT, _LONG, _LONG_KEYS = 26, 34, 1000
 
-_BLOCK = 9
+_LARGE = 2**20
+
+BLOCK_HEADER = 9
+"""Length of what precedes a compressed block [bytes]."""
 _CHECKSUM = 8
 
 
@@ -167,12 +170,12 @@ def _buffer(name: str, size: int) -> Bytes:
 def _decompress(packed: memoryview, full: int) -> Bytes:
     """Content of all compressed blocks of a basket."""
     # Before memory is taken for it.
-    if full > (len(packed) // _BLOCK + 1) << 24:
+    if full > (len(packed) // BLOCK_HEADER + 1) << 24:
         raise DamagedError(f"its {len(packed)} bytes cannot have been {full}")
     plain = _buffer("plain", full)
     read = filled = 0
     while read < len(packed):
-        start = read + _BLOCK
+        start = read + BLOCK_HEADER
         head = bytes(packed[read:start])
         read = start + int.from_bytes(head[3:6], "little")
         target = plain[filled : filled + int.from_bytes(head[6:9], "little")]
@@ -250,6 +253,27 @@ def check_lists(name: str, offsets: NDArray[Any]) -> None:
     """
     if np.any(offsets[:1] < 0) or np.any(offsets[1:] < offsets[:-1]):
         raise DamagedError(f"branch {name!r}: some of its lists end before they begin")
+
+
+def check_element(name: str, size: int, total: int) -> None:
+    """Refuse an element that is larger than all of its branch, for which awkward takes memory.
+
+    Parameters
+    ----------
+    name : str
+        Name of the branch, for the message.
+    size : int
+        Length of an entry, or of an element of a list, in numbers of one branch [bytes].
+    total : int
+        Length of the branch when unpacked [bytes].
+
+    Raises
+    ------
+    DamagedError
+    """
+    # Those of lists that are all empty may be larger, but hardly as large as that.
+    if size > max(total, _LARGE):
+        raise DamagedError(f"branch {name!r}: an element of {size} bytes, in {total} bytes")
 
 
 def check_places(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from .basket_bytes import Basket, Bytes, DamagedError, UnsupportedError
 
+_MANY = 2**27
+
 VECTOR = 10
 """Length of what precedes the elements of a std::vector [bytes]."""
 
@@ -166,6 +168,8 @@ class Lists:
             share = self._done / (len(self._offsets) - 1)
             # Memory that is never filled is never taken from the system.
             expected = offsets[-1] if share == 1.0 else 1.02 * offsets[-1] / share
+            # Nor is it always there: the first lists may be longer than those to come.
+            expected = min(expected, max(2 * offsets[-1], _MANY))
             length = max(math.ceil(expected), len(self._content) * 3 // 2)
             larger = np.empty(length, self._content.dtype)
             larger[: offsets[0]] = self._content[: offsets[0]]

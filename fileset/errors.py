@@ -15,6 +15,15 @@ class InputError(ValueError):
 _SHOWN = 20
 
 
+def printable(text: str) -> str:
+    r"""Text as it is, or escaped: a name in a damaged file may hold anything.
+
+    >>> printable("b\u00fcndel"), printable("a\x00b")
+    ('bündel', 'a\\x00b')
+    """
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """Name the neighbours of a misspelt name, for the end of an error message.
 
@@ -24,6 +33,6 @@ def closest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3)
     if near:
-        return f"closest: {', '.join(near)}"
+        return printable(f"closest: {', '.join(near)}")
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"known: {', '.join(known[:_SHOWN])}{more}"
+    return printable(f"known: {', '.join(known[:_SHOWN])}{more}")

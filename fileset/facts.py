@@ -12,11 +12,10 @@ import uproot
 from numpy.typing import NDArray
 
 from .catalog import Dataset
-from .errors import InputError, closest
+from .errors import InputError, closest, printable
 from .formats import CAFANA_SPECTRUM, FORMATS, Format
 from .identity import identity, numbers
 from .opening import (
-    READERS,
     ROOT_MAGIC,
     EventFile,
     check_complete,
@@ -24,14 +23,11 @@ from .opening import (
     head,
     loaded_tree,
     names_of,
-    printable,
     root_tree,
 )
 from .remote import is_remote, open_root
 
 _TREES = ("TTree", "ROOT::RNTuple")
-INSPECTING = (*READERS, "fileset.formats.", "fileset.identity")
-"""Modules that a damaged file breaks anywhere, because they take it for what it should be."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,8 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
         )
     layout, loader = found[0]
     events, objects = loader.load(path)
-    file = EventFile(loaded_tree(path, events), frozenset(objects), objects.__getitem__)
+    content = loaded_tree(path, events, getattr(layout.schema, "prefix", ""))
+    file = EventFile(content, frozenset(objects), objects.__getitem__)
     yield _Opened(layout, "", content_uuid(path), file)
 
 

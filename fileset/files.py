@@ -8,14 +8,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .catalog import Dataset
-from .errors import InputError, closest
-from .facts import INSPECTING, Facts, facts, stamp
+from .errors import InputError, closest, printable
+from .facts import Facts, facts, stamp
 from .formats import FORMATS, MEC_CODES, SIGNAL_CODES, Code
 from .formats.base import Exposure, agreed
-from .opening import (
-    printable,
-    readable,
-)
+from .opening import INSPECTING, readable
 from .remote import retry, sha256
 
 

@@ -62,6 +62,8 @@ class _Program:
 
     def number(self, path: tuple[str, ...], dtype: np.dtype[Any], length: int = 0) -> None:
         """Keep a number; step over an array of fixed length."""
+        if length < 0:
+            raise _CannotDecodeError(".".join(path))
         if length:
             self.steps.append((_NUMBER, length * dtype.itemsize, -1))
             return
@@ -83,10 +85,18 @@ class _Program:
         else:
             raise _CannotDecodeError(element.name)
 
+    def elements(self, kind: str) -> Any:
+        """Members and base classes of a class."""
+        streamer = self.file.streamer_named(kind)
+        if streamer is None:
+            raise _CannotDecodeError(kind)
+        return streamer.elements
+
     def object(self, kind: str, path: tuple[str, ...] = ()) -> None:
         """An object that is written as a whole."""
+        elements = self.elements(kind)
         self.steps.append((_OPEN, 0, -1))
-        for element in self.file.streamer_named(kind).elements:
+        for element in elements:
             try:
                 self.member(element, path)
             except _CannotDecodeError:
@@ -96,7 +106,7 @@ class _Program:
 
     def all_members(self, kind: str) -> None:
         """The members of a class, one after the other."""
-        for element in self.file.streamer_named(kind).elements:
+        for element in self.elements(kind):
             if element.member("fType") == _BASE:
                 self.all_members(element.name)
             else:
@@ -355,6 +365,9 @@ def _walk(
             at = _header(data, at)
         while at < stop:
             n = _integer(data, at, 4)
+            # Every element takes at least a byte.
+            if n > stop - at:
+                return -1
             rows = found[total : total + n]
             if memberwise:
                 at = _read_list(data, at + 4, n, steps, members, ends, rows)

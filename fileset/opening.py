@@ -17,7 +17,8 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from .errors import InputError
+from .basket_bytes import BLOCK_HEADER, DamagedError
+from .errors import InputError, printable
 from .memberwise import mend
 from .ntuples import check_fields, check_pages
 
@@ -26,6 +27,9 @@ HEAD = 512
 
 READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.", "fileset.basket_")
 """Beginnings of the names of modules that do nothing but read."""
+
+INSPECTING = (*READERS, "fileset.formats.", "fileset.identity", "fileset.memberwise")
+"""Modules that a damaged file breaks anywhere, because they take it for what it should be."""
 
 # Where awkward finds that what was read is not as long as what is around it says.
 _ASSEMBLY = ("awkward.operations.ak_from_buffers", "awkward._nplikes.virtual")
@@ -149,15 +153,6 @@ def reason(error: BaseException) -> str:
     return printable(f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
 
 
-def printable(text: str) -> str:
-    r"""Text as it is, or escaped: a name in a damaged file may hold anything.
-
-    >>> printable("b\u00fcndel"), printable("a\x00b")
-    ('bündel', 'a\\x00b')
-    """
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
-
-
 def origin(error: BaseException) -> BaseException:
     """The error that others were raised from."""
     while error.__cause__ is not None:
@@ -198,17 +193,52 @@ def head(path: str) -> bytes:
 def _check_keys(
     directory: Any, *, keys_chunk: Any, keys_cursor: Any, num_keys: int, **_: Any
 ) -> None:
-    """Refuse more keys than a directory has room for, which uproot may read in circles."""
+    """Refuse more keys than a directory has room for, and directories inside each other."""
     room = (keys_chunk.stop - keys_cursor.index) // _SMALLEST_KEY
     if num_keys > room:
         raise InputError(
             f"a directory claims {num_keys} objects, with room for {room}; the file is damaged: "
             "copy it again"
         )
+    # Keys are between directories, the file above all of them.
+    above = directory.parent
+    while above is not None:
+        if getattr(above, "fSeekKeys", None) == directory.fSeekKeys:
+            raise InputError(
+                f"directory {'/'.join(directory.path)!r} is inside itself; the file is damaged: "
+                "copy it again"
+            )
+        above = getattr(above, "parent", None)
 
 
 # Where uproot lets others look before it reads keys, in every directory of every file.
 uproot.ReadOnlyDirectory.hook_before_keys = _check_keys
+
+
+def _check_blocks(
+    *,
+    chunk: Any,
+    cursor: Any,
+    compressed_bytes: int,
+    uncompressed_bytes: int,
+    num_blocks: int,
+    **_: Any,
+) -> None:
+    """Refuse compressed blocks with less than is expected, for which uproot takes memory."""
+    at, found = cursor.index, 0
+    stop = at + (0 if num_blocks else compressed_bytes - BLOCK_HEADER)
+    while at <= stop and found < uncompressed_bytes:
+        header = chunk.get(at, at + BLOCK_HEADER, cursor, {})
+        at += BLOCK_HEADER + int.from_bytes(header[3:6], "little")
+        found += int.from_bytes(header[6:9], "little")
+    if num_blocks == 0 and found < uncompressed_bytes:
+        raise DamagedError(
+            f"its compressed blocks have {found} bytes, its key says {uncompressed_bytes}"
+        )
+
+
+# Before the first of the blocks, and before each of the others.
+uproot.compression.decompress.hook_before_block = _check_blocks
 
 
 def check_complete(directory: uproot.ReadOnlyDirectory) -> None:
@@ -344,12 +374,12 @@ def _check_entries(tree: Any, leaves: Sequence[Any]) -> None:
         )
 
 
-def loaded_tree(path: str, events: ak.Array) -> Tree:
-    """Events of a file that was read as a whole."""
+def loaded_tree(path: str, events: ak.Array, prefix: str) -> Tree:
+    """Events of a file that was read as a whole; all names begin with ``prefix``."""
     return Tree(
         entries=len(events),
-        names=frozenset(_dotted(events.layout.form)),
-        read=lambda name, stop: events[tuple(name.split("."))][:stop],
+        names=frozenset(f"{prefix}{name}" for name in _dotted(events.layout.form)),
+        read=lambda name, stop: events[tuple(name.removeprefix(prefix).split("."))][:stop],
         size=Path(path).stat().st_size,
         boundaries=(0, len(events)),
     )

@@ -16,7 +16,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from .basket_bytes import check_lists
+from .basket_bytes import check_element, check_lists
 from .baskets import Jagged, Source
 from .coffea_api import BaseSchema, NanoEventsFactory, UprootSourceMapping, tuple_to_key
 
@@ -347,7 +347,11 @@ class _Prepared(NamedTuple):
 
 def _is_readable(branch: Any) -> bool:
     """Whether a branch is none of the objects that were split, nor one that nobody can read."""
-    return not branch.branches and not isinstance(branch.interpretation, Exception)
+    kind = branch.interpretation
+    content = getattr(kind, "content", kind)
+    if hasattr(content, "from_dtype"):
+        check_element(branch.name, content.from_dtype.itemsize, branch.uncompressed_bytes)
+    return not branch.branches and not isinstance(kind, Exception)
 
 
 def _typenames(tree: Any, options: dict[str, Any]) -> dict[str, str]:

@@ -13,9 +13,9 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from typing import Any, NamedTuple
 
 from fileset.coffea_api import ProcessorABC, accumulate
-from fileset.errors import InputError
+from fileset.errors import InputError, printable
 from fileset.exposure import Ledger, settle
-from fileset.opening import damage, is_reading, origin, printable, reason
+from fileset.opening import damage, is_reading, origin, reason
 from fileset.plan import Chunk
 from fileset.remote import is_transient
 

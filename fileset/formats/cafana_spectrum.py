@@ -21,8 +21,8 @@ import numpy as np
 import uproot
 from numpy.typing import NDArray
 
-from ..errors import InputError, closest
-from ..opening import check_complete, readable
+from ..errors import InputError, closest, printable
+from ..opening import INSPECTING, check_complete, readable
 from ..remote import TIMEOUT, open_root
 
 Floats = NDArray[np.float64]
@@ -116,7 +116,7 @@ class SpectrumFile:
         InputError
             If it is not there, of another class, not finite or not consistent in itself.
         """
-        with _about(self.path), readable(f"spectrum {name!r}"):
+        with _about(self.path), readable(f"spectrum {name!r}", INSPECTING):
             kind = self.kinds.get(name)
             if kind is None:
                 raise InputError(f"no spectrum {name!r}; {closest(name, self.kinds)}")
@@ -134,7 +134,7 @@ def _about(path: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {printable(str(error))}") from None
 
 
 def open_spectra(path: str, *, timeout: float = TIMEOUT) -> SpectrumFile:
@@ -151,7 +151,7 @@ def open_spectra(path: str, *, timeout: float = TIMEOUT) -> SpectrumFile:
     InputError
         If it cannot be read as a ROOT file; one without spectra can.
     """
-    with _about(path), readable("spectra"):
+    with _about(path), readable("spectra", INSPECTING):
         directory = open_root(path, timeout=timeout)
         check_complete(directory)
         return SpectrumFile(path, str(directory.file.uuid), _kinds(directory), directory)

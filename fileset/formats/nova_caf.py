@@ -149,9 +149,12 @@ def is_simulation(file: EventFile) -> bool | None:
     return bool(file.tree.read("rec.hdr.ismc", 1)[0])
 
 
-def horn_current(file: EventFile) -> str | None:
-    """Flags ``isFHC`` and ``isRHC`` of the spills."""
-    flags = {"FHC": _spill_branch(file, "isFHC"), "RHC": _spill_branch(file, "isRHC")}
+def horn_current(
+    file: EventFile,
+    read: Callable[[EventFile, str], NDArray[Any] | None] = _spill_branch,
+) -> str | None:
+    """Flags ``isFHC`` and ``isRHC`` of the spills, which ``read`` finds in the file."""
+    flags = {name: read(file, f"is{name}") for name in ("FHC", "RHC")}
     found = [name for name, values in flags.items() if values is not None and np.any(values != 0)]
     return "mixed" if len(found) > 1 else next(iter(found), None)
 

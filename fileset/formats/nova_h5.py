@@ -14,9 +14,9 @@ The layout is that of NU-CUCIS/ph5concat (README), of HEPonHPC/pandana (``core/c
 ``nova/utils/index.py``, ``nova/H5Utils/compare_h5_caf.py``) and of hepnos/HEPnOS-NOvA-Classes.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,32 +26,22 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..identity import Keys, describe, event_keys
-from ..opening import EventFile, readable
+from ..opening import INSPECTING, EventFile, readable
 from . import nova_caf
-from .base import Exposure, Format, Loader
+from .base import Exposure, Loader, total
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
-_PREFIX = "rec."
+# Numbers of a slice; productions differ in the third and fourth.
 _KEYS = ("run", "subrun", "cycle", "batch", "evt", "subevt")
-"""Numbers of a slice; productions differ in the third and fourth."""
+_SLICES = ("rec.hdr", "rec.slc")
 _REQUIRED = ("run", "subrun", "evt", "subevt")
+# Columns by which two rows of ``spill`` are recognised as one spill.
 _SPILL = (*_KEYS, "spilltimesec", "spilltimensec", "spillpot")
-"""Columns by which two rows of ``spill`` are recognised as one spill."""
-_REWRITE = "write the file again from the CAF"
 
 
 class Table(NamedTuple):
-    """One group.
-
-    Attributes
-    ----------
-    path, name : str
-        File and group.
-    columns : mapping of str to numpy.dtype
-        Datasets with one number per row, and their types.
-    rows : int
-    """
+    """One group: file, name, datasets with one number per row with their types, and its rows."""
 
     path: str
     name: str
@@ -62,70 +52,59 @@ class Table(NamedTuple):
         """Values of a column, shape (rows,)."""
         import h5py
 
-        with readable(f"{self.path}, {self.name}/{column}"), h5py.File(self.path) as file:
-            values = file[self.name][column][()]
-        return values.reshape(self.rows).astype(self.columns[column], copy=False)
+        where = f"{self.path}, {self.name}/{column}"
+        with readable(where, INSPECTING), h5py.File(self.path) as file:
+            values = file[self.name][column][()].reshape(self.rows)
+        return values.astype(self.columns[column], copy=False)
 
     def select(self, columns: Sequence[str]) -> dict[str, NDArray[Any]]:
         """Values of several columns by name; those that it lacks are left out."""
         return {name: self.read(name) for name in columns if name in self.columns}
 
+    def require(self, columns: Sequence[str]) -> None:
+        """Refuse a table without some columns."""
+        if missing := [name for name in columns if name not in self.columns]:
+            raise self.problem(f"lacks the key columns {missing}")
+
     def problem(self, what: str) -> InputError:
         """Error about this group."""
-        return InputError(f"group {self.name!r} of {Path(self.path).name} {what}; {_REWRITE}")
+        return InputError(
+            f"group {self.name!r} of {Path(self.path).name} {what}; write the file again from the "
+            "CAF"
+        )
 
 
-class Elements(NamedTuple):
-    """Elements of one level, in their order.
+class _Level(NamedTuple):
+    """Elements of a list, or the slices.
 
-    Attributes
-    ----------
-    keys, order : ndarray, shape (n,)
-        Sorted keys, and the position of the element that each belongs to.
-    offsets : ndarray of int, shape (m + 1,)
-        First element of each of the m elements of the level above, and n; unused for slices.
+    Sorted keys, the position of the element that each belongs to, and the first element of each
+    element of the level above.
     """
 
     keys: Keys
-    order: NDArray[np.intp]
+    places: NDArray[np.int64]
     offsets: NDArray[np.int64]
 
-    def locate(self, wanted: Keys, table: Table) -> NDArray[np.int64]:
-        """Position of the element that each row of a table belongs to.
 
-        Raises
-        ------
-        InputError
-            If a row belongs to none.
-        """
-        at = np.minimum(np.searchsorted(self.keys, wanted), max(len(self.keys) - 1, 0))
-        lost = self.keys[at] != wanted if len(self.keys) else np.ones(len(wanted), bool)
-        if lost.any():
-            first = describe(table.select(_KEYS), int(np.argmax(lost)))
-            raise table.problem(
-                f"has {lost.sum()} of {table.rows} rows that belong to nothing in the level "
-                f"above, the first is {first}"
-            )
-        return np.asarray(self.order[at])
-
-
-def _elements(keys: Keys, offsets: NDArray[np.int64], table: Table) -> Elements:
-    order = np.argsort(keys)
-    if twice := np.count_nonzero(np.diff(keys[order]) == 0):
-        raise table.problem(f"has {twice} of {len(keys)} elements more than once")
-    return Elements(keys[order], order, offsets)
-
-
-@dataclass(frozen=True)
 class _Record:
     """Tables of a file and how they nest; a level is the name of a list, or empty for slices."""
 
-    tables: Mapping[str, Table]
-    slices: Table
-    numbers: Mapping[str, NDArray[Any]]
-    lists: frozenset[str]
-    keys: tuple[str, ...]
-    joined: dict[str, Any] = field(default_factory=dict)
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self.tables = tables
+        self.keys = [key for key in _KEYS if all(key in t.columns for t in tables.values())]
+        columns = {name for table in tables.values() for name in table.columns}
+        self.lists = {name.removesuffix("_idx") for name in columns if _is_index(name)}
+        # Each is made once.
+        self.level, self.rows = cache(self._level), cache(self._rows)
+        own = next((t for n in _SLICES if (t := tables.get(n)) and t.rows), None)
+        read = [own.select(_KEYS)] if own else [t.select(self.keys) for t in tables.values()]
+        # Tables may have numbers of different types.
+        kind = None if own else np.int64
+        numbers = {key: np.concatenate([t[key] for t in read], dtype=kind) for key in read[0]}
+        keys, once = _unique(event_keys({key: numbers[key] for key in self.keys}), own)
+        order = np.sort(once)
+        self.numbers = {key: values[order] for key, values in numbers.items()}
+        self.slices = _Level(keys, np.searchsorted(order, once), np.zeros(0, np.int64))
 
     def chain(self, name: str) -> list[str]:
         """Lists that a group is in, its own included, outermost first, behind the slices."""
@@ -133,65 +112,67 @@ class _Record:
 
     def row_keys(self, table: Table, chain: Sequence[str]) -> Keys:
         names = [*self.keys, *(f"{level}_idx" for level in chain[1:])]
-        if missing := [name for name in names if name not in table.columns]:
-            raise table.problem(f"lacks the key columns {missing}")
+        table.require(names)
         return event_keys(table.select(names))
 
-    def elements(self, level: str) -> Elements:
-        if level not in self.joined:
-            self.joined[level] = self._list(level) if level else self._slices()
-        found: Elements = self.joined[level]
-        return found
+    def locate(self, table: Table, chain: Sequence[str]) -> NDArray[np.int64]:
+        """Element of the last level of a chain that each row of a table belongs to."""
+        level, wanted = self.level(chain[-1]), self.row_keys(table, chain)
+        at = np.searchsorted(level.keys, wanted)
+        # Behind the last key, one that is nobody's.
+        lost = np.append(level.keys, np.uint64(0))[at] != wanted
+        if lost.any():
+            first = describe(table.select(_KEYS), int(np.argmax(lost)))
+            raise table.problem(
+                f"has {lost.sum()} of {table.rows} rows that belong to nothing in the level "
+                f"above, the first is {first}"
+            )
+        return level.places[at]
 
-    def _slices(self) -> Elements:
-        keys = event_keys({name: self.numbers[name] for name in self.keys})
-        return _elements(keys, np.zeros(1, np.int64), self.slices)
-
-    def _list(self, level: str) -> Elements:
-        """Join a list to the level above."""
-        *above, _ = chain = self.chain(level)
-        parent = self.elements(above[-1])
+    def _level(self, name: str) -> _Level:
+        if not name:
+            return self.slices
+        *above, _ = chain = self.chain(name)
+        own = self.tables.get(name)
         # Where the table of the list itself is left out, those below it tell its elements.
-        below = [t for t in self.tables.values() if f"{level}_idx" in t.columns]
-        tables = [t for t in below if t.name == level] or below
-        parents = np.concatenate([parent.locate(self.row_keys(t, above), t) for t in tables])
-        index = np.concatenate([t.read(f"{level}_idx") for t in tables]).astype(np.int64)
-        keys = np.concatenate([self.row_keys(t, chain) for t in tables])
-        if tables[0].name != level:
-            once = np.unique(keys, return_index=True)[1]
-            parents, index, keys = parents[once], index[once], keys[once]
-        order = np.lexsort((index, parents))
-        counts = np.bincount(parents, minlength=len(parent.keys))
-        found = _elements(keys[order], np.append(0, np.cumsum(counts)), tables[0])
-        _check_complete(index[order], found.offsets, tables[0], from_zero=not above[-1])
-        return found
+        tables = [own] if own else [t for t in self.tables.values() if f"{name}_idx" in t.columns]
+        parents = np.concatenate([self.locate(t, above) for t in tables])
+        keys, once = _unique(np.concatenate([self.row_keys(t, chain) for t in tables]), own)
+        index = np.concatenate([t.read(f"{name}_idx") for t in tables]).astype(np.int64)[once]
+        order = np.lexsort((index, parents[once]))
+        counts = np.bincount(parents[once], minlength=len(self.level(above[-1]).keys))
+        lists = ak.unflatten(index[order], counts)
+        start = lists - ak.local_index(lists)
+        # With a gap, the second prong would silently become the leading one. Lists in lists may
+        # begin at 0 each, or go on counting from the one before.
+        if ak.any(start != ak.firsts(start)) or (not above[-1] and ak.any(start)):
+            raise tables[0].problem("lacks elements of its lists: their '_idx' have gaps")
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return _Level(keys, places, np.append(0, np.cumsum(counts)))
 
     def offsets(self, level: str) -> NDArray[np.int64]:
-        return self.elements(level).offsets
+        return self.level(level).offsets
 
-    def rows(self, table: Table) -> NDArray[np.int64]:
+    def _rows(self, name: str) -> NDArray[np.int64]:
         """Row of each element of a table's level, -1 where there is none."""
-        if (key := f"rows of {table.name}") not in self.joined:
-            chain = self.chain(table.name)
-            elements = self.elements(chain[-1])
-            at = elements.locate(self.row_keys(table, chain), table)
-            rows = np.full(len(elements.keys), -1)
-            rows[at] = np.arange(table.rows)
-            if len(lost := np.flatnonzero(rows[at] != np.arange(table.rows))):
-                raise table.problem(
-                    f"has {len(lost)} rows too many, the first for "
-                    f"{describe(table.select(_KEYS), lost[0])}, and no column "
-                    f"'{table.name}_idx' that tells which is which"
-                )
-            self.joined[key] = rows
-        found: NDArray[np.int64] = self.joined[key]
-        return found
+        table, chain = self.tables[name], self.chain(name)
+        at, own = self.locate(table, chain), np.arange(table.rows)
+        rows = np.full(len(self.level(chain[-1]).keys), -1)
+        rows[at] = own
+        if len(lost := np.flatnonzero(rows[at] != own)):
+            raise table.problem(
+                f"has {len(lost)} rows too many, the first for "
+                f"{describe(table.select(_KEYS), lost[0])}, and no column '{name}_idx' that tells "
+                "which is which"
+            )
+        return rows
 
     def column(self, table: Table, name: str) -> NDArray[Any]:
         """Values of a column in the order of the elements; NaN where a table lacks a row."""
-        rows, values = self.rows(table), table.read(name)
+        rows, values = self.rows(table.name), table.read(name)
         if (rows >= 0).all():
-            return np.asarray(values[rows])
+            return values[rows]
         if values.dtype.kind != "f":
             raise table.problem(
                 f"has rows for {table.rows} of {len(rows)} elements, and the integers in {name!r} "
@@ -199,19 +180,49 @@ class _Record:
             )
         return np.append(values, values.dtype.type(np.nan))[rows]
 
+    def events(self) -> ak.Array:
+        """Nested records of virtual columns: a buffer is made when it is first looked at."""
+        leaves = {f"hdr.{key}": values.dtype for key, values in self.numbers.items()}
+        buffers: dict[str, Callable[[], NDArray[Any]]] = {
+            f"rec.hdr.{key}-data": partial(np.asarray, v) for key, v in self.numbers.items()
+        }
+        for level in self.lists:
+            buffers[f"{level}-offsets"] = partial(self.offsets, level)
+        for table in self.tables.values():
+            names = [n for n in table.columns if not (n in _KEYS or n == "evt.seq" or _is_index(n))]
+            plain = names == ["value"] and table.name in self.lists
+            for name in names if table.rows or len(self.chain(table.name)) > 1 else ():
+                path = table.name if plain else f"{table.name}.{name}"
+                leaves[path.removeprefix("rec.")] = table.columns[name]
+                buffers[f"{path}-data"] = partial(self.column, table, name)
+        return ak.from_buffers(_form(leaves, "rec", self.lists), len(self.numbers["run"]), buffers)
 
-def _check_complete(
-    index: NDArray[np.int64], offsets: NDArray[np.int64], table: Table, *, from_zero: bool
-) -> None:
-    """Refuse lists with gaps, in which the second prong would silently become the leading one.
 
-    Lists in lists may begin at 0 each, or go on counting from the one before.
-    """
-    counts = np.diff(offsets)
-    start = index - np.arange(len(index)) + np.repeat(offsets[:-1], counts)
-    first = start[offsets[:-1][counts > 0]]
-    if (start != np.repeat(first, counts[counts > 0])).any() or (from_zero and first.any()):
-        raise table.problem("lacks elements of its lists: their '_idx' have gaps")
+def _is_index(column: str) -> bool:
+    return column.startswith("rec.") and column.endswith("_idx")
+
+
+def _unique(keys: Keys, table: Table | None) -> tuple[Keys, NDArray[np.int64]]:
+    """Different keys, sorted, and where each one is; those of a table of elements all differ."""
+    found, once = np.unique(keys, return_index=True)
+    if table and len(found) < len(keys):
+        twice = len(keys) - len(found)
+        raise table.problem(f"has {twice} of {len(keys)} elements more than once")
+    return found, once
+
+
+def _form(leaves: Mapping[str, Any], path: str, lists: Collection[str]) -> ak.forms.Form:
+    """Form of the records below a path, by the dotted names and types of what is in them."""
+    below: dict[str, dict[str, Any]] = {}
+    for name, dtype in leaves.items():
+        head, _, rest = name.partition(".")
+        below.setdefault(head, {})[rest] = dtype
+    if "" in below:
+        form = ak.forms.NumpyForm(leaves[""].name, form_key=path)
+    else:
+        members = {head: _form(inside, f"{path}.{head}", lists) for head, inside in below.items()}
+        form = ak.forms.RecordForm(list(members.values()), list(members))
+    return ak.forms.ListOffsetForm("i64", form, form_key=path) if path in lists else form
 
 
 def load(path: str) -> tuple[ak.Array, dict[str, Any]]:
@@ -234,25 +245,15 @@ def load(path: str) -> tuple[ak.Array, dict[str, Any]]:
         If h5py is missing or the groups are not the tables of a CAF.
     """
     groups = {table.name: table for table in _tables(path)}
-    tables = {name: table for name, table in groups.items() if name.startswith(_PREFIX)}
+    tables = {name: table for name, table in groups.items() if name.startswith("rec.")}
     if not tables:
         raise InputError(
-            f"no group begins with {_PREFIX!r}, as those of an h5-CAF do; the file holds "
+            "no group begins with 'rec.', as those of an h5-CAF do; the file holds "
             f"{', '.join(groups) or 'nothing'}; check 'format'"
         )
     for table in tables.values():
-        if missing := [name for name in _REQUIRED if name not in table.columns]:
-            raise table.problem(f"lacks the key columns {missing}")
-    keys = tuple(key for key in _KEYS if all(key in t.columns for t in tables.values()))
-    indices = {name for t in tables.values() for name in t.columns if _is_index(name)}
-    slices, numbers = _slice_numbers(tables, keys)
-    lists = frozenset(name.removesuffix("_idx") for name in indices)
-    events = _assembled(_Record(tables, slices, numbers, lists, keys))
-    return events, {name: table for name, table in groups.items() if name not in tables}
-
-
-def _is_index(column: str) -> bool:
-    return column.startswith(_PREFIX) and column.endswith("_idx")
+        table.require(_REQUIRED)
+    return _Record(tables).events(), {n: t for n, t in groups.items() if n not in tables}
 
 
 def _tables(path: str) -> Iterator[Table]:
@@ -264,115 +265,39 @@ def _tables(path: str) -> Iterator[Table]:
         for name, group in file.items():
             data = group if isinstance(group, h5py.Group) else {}
             rows = {len(dataset): column for column, dataset in data.items() if dataset.shape}
-            table = Table(
-                path,
-                name,
-                {
-                    column: dataset.dtype.newbyteorder("=")
-                    for column, dataset in data.items()
-                    if dataset.dtype.kind in "biuf" and dataset.shape[1:] in ((), (1,))
-                },
-                next(iter(rows), 0),
-            )
+            numbers = {
+                column: dataset.dtype.newbyteorder("=")
+                for column, dataset in data.items()
+                if dataset.dtype.kind in "biuf" and dataset.shape[1:] in ((), (1,))
+            }
+            table = Table(path, name, numbers, next(iter(rows), 0))
             if len(rows) > 1:
                 lengths = ", ".join(f"{column!r} {length}" for length, column in rows.items())
                 raise table.problem(f"has columns of different lengths ({lengths})")
             yield table
 
 
-def _slice_numbers(
-    tables: Mapping[str, Table], keys: Sequence[str]
-) -> tuple[Table, dict[str, NDArray[Any]]]:
-    """Numbers of every slice, in the order of the file, and the table that they are from."""
-    for name in ("rec.hdr", "rec.slc"):
-        if name in tables and tables[name].rows:
-            return tables[name], tables[name].select(_KEYS)
-    read = [table.select(keys) for table in tables.values()]
-    numbers = {key: np.concatenate([t[key].astype(np.int64) for t in read]) for key in keys}
-    once = np.sort(np.unique(event_keys(numbers), return_index=True)[1])
-    return next(iter(tables.values())), {key: values[once] for key, values in numbers.items()}
-
-
-def _assembled(record: _Record) -> ak.Array:
-    """Nested records of virtual columns: a buffer is made when it is first looked at."""
-    lists = {level.removeprefix(_PREFIX): level for level in record.lists}
-    buffers: dict[str, Callable[[], NDArray[Any]]] = {
-        f"{path}-offsets": partial(record.offsets, level) for path, level in lists.items()
-    }
-    tree: dict[str, Any] = {}
-    for key, values in record.numbers.items():
-        buffers[f"hdr.{key}-data"] = partial(np.asarray, values)
-        _put(tree, f"hdr.{key}", values.dtype)
-    for table in record.tables.values():
-        names = [n for n in table.columns if not (n in _KEYS or n == "evt.seq" or _is_index(n))]
-        plain = names == ["value"] and table.name in record.lists
-        for name in names if table.rows or len(record.chain(table.name)) > 1 else ():
-            path = (table.name if plain else f"{table.name}.{name}").removeprefix(_PREFIX)
-            buffers[f"{path}-data"] = partial(record.column, table, name)
-            _put(tree, path, table.columns[name])
-    return ak.from_buffers(_form(tree, "", lists), len(record.numbers["run"]), buffers)
-
-
-def _put(tree: dict[str, Any], path: str, dtype: np.dtype[Any]) -> None:
-    *above, name = path.split(".")
-    for component in above:
-        tree = tree.setdefault(component, {})
-    tree[name] = dtype
-
-
-def _form(tree: Any, path: str, lists: Mapping[str, str]) -> ak.forms.Form:
-    if isinstance(tree, dict):
-        members = {name: _form(t, f"{path}.{name}".lstrip("."), lists) for name, t in tree.items()}
-        form = ak.forms.RecordForm(list(members.values()), list(members))
-    else:
-        form = ak.forms.NumpyForm(tree.name, form_key=path)
-    return ak.forms.ListOffsetForm("i64", form, form_key=path) if path in lists else form
-
-
 def _spill(file: EventFile, column: str) -> NDArray[Any] | None:
-    if "spill" not in file.objects or column not in file.get("spill").columns:
-        return None
-    return np.asarray(file.get("spill").read(column))
+    found = "spill" in file.objects and column in file.get("spill").columns
+    return file.get("spill").read(column) if found else None
 
 
-def spills(file: EventFile) -> Exposure | None:
+def _spills(file: EventFile) -> Exposure | None:
     """Sum of ``spillpot``, each spill once."""
     pot = _spill(file, "spillpot")
     if pot is None:
         return None
     once = np.unique(event_keys(file.get("spill").select(_SPILL)), return_index=True)[1]
-    return Exposure(float(pot[once].sum(dtype=np.float64)))
+    return Exposure(total(pot[once]))
 
 
-def horn_current(file: EventFile) -> str | None:
-    """Flags ``isFHC`` and ``isRHC`` of the spills."""
-    flags = {"FHC": _spill(file, "isFHC"), "RHC": _spill(file, "isRHC")}
-    found = [name for name, values in flags.items() if values is not None and np.any(values != 0)]
-    return "mixed" if len(found) > 1 else next(iter(found), None)
-
-
-def _as_caf(file: EventFile) -> EventFile:
-    """The file under the names that its branches have in a CAF."""
-    tree = replace(
-        file.tree,
-        names=frozenset(f"{_PREFIX}{name}" for name in file.tree.names),
-        read=lambda name, stop: file.tree.read(name.removeprefix(_PREFIX), stop),
-    )
-    return replace(file, tree=tree)
-
-
-NOVA_H5 = Format(
+NOVA_H5 = replace(
+    nova_caf.NOVA_CAF,
     name="nova_h5",
     title="NOvA h5-CAF (HDF5, groups 'rec.*' and 'spill')",
-    schema=nova_caf.NovaCAFSchema,
+    tree="",
     loader=Loader(recognise=lambda head: head.startswith(MAGIC), load=load),
-    columns=nova_caf.NOVA_CAF.columns,
-    exposure_sources={"spills": spills},
-    identity=tuple(f"hdr.{key}" for key in ("run", "subrun", "evt", "subevt", "cycle", "batch")),
-    is_mc=lambda file: nova_caf.is_simulation(_as_caf(file)),
-    horn_current=horn_current,
-    is_overlay=lambda file: nova_caf.is_overlay(_as_caf(file)),
-    universes=lambda file: nova_caf.universes(_as_caf(file)),
-    beam_direction=nova_caf.NUMI_BEAM_DIRECTION,
-    knobs=lambda file: nova_caf.knobs(_as_caf(file)),
+    exposure_sources={"spills": _spills},
+    identity=tuple(f"rec.hdr.{k}" for k in ("run", "subrun", "evt", "subevt", "cycle", "batch")),
+    horn_current=partial(nova_caf.horn_current, read=_spill),
 )

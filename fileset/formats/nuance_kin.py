@@ -14,7 +14,7 @@ a current was charged is taken from the leptons instead.
 
 import math
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,27 +28,28 @@ from .base import Format, Loader
 
 _GEV_PER_MEV = 1e-3
 
-_VALUES = {"begin": 0, "nuance": 1, "vertex": 4, "track": 6, "end": 0, "stop": 0}
-"""Keyword to how many values follow it."""
 
-_INTEGERS = {"nuance": (0,), "track": (0, 5)}
-"""Keyword to the positions of values that are integers."""
+class _Keyword(NamedTuple):
+    """What it may follow (empty: the beginning of the file), its values, and which are integers."""
+
+    after: tuple[str, ...]
+    values: int = 0
+    integers: tuple[int, ...] = ()
+
+
+_OUTSIDE, _INSIDE = ("", "end", "stop"), ("vertex", "track", "info")
+_KEYWORDS = {
+    "begin": _Keyword(_OUTSIDE),
+    "nuance": _Keyword(("begin", "nuance", *_INSIDE), 1, (0,)),
+    "vertex": _Keyword(("nuance", *_INSIDE), 4),
+    "track": _Keyword(_INSIDE, 6, (0, 5)),
+    "info": _Keyword(_INSIDE),
+    "end": _Keyword(_INSIDE),
+    # More may follow: such files can be written one behind the other.
+    "stop": _Keyword(_OUTSIDE),
+}
 # Codes of particles and interactions have 32 bits.
 _LARGEST = 2**31
-
-_OUTSIDE = ("", "end", "stop")
-_INSIDE = ("vertex", "track", "info")
-_AFTER = {
-    "begin": _OUTSIDE,
-    "nuance": ("begin", "nuance", *_INSIDE),
-    "vertex": ("nuance", *_INSIDE),
-    "track": _INSIDE,
-    "info": _INSIDE,
-    "end": _INSIDE,
-    # More may follow: such files can be written one behind the other.
-    "stop": _OUTSIDE,
-}
-"""Keyword to those that it may follow, other than comments; empty is the beginning of the file."""
 
 # First words of sntools' comment, which may be longer than the part that is recognised.
 _SNTOOLS = b"# Generated on "
@@ -62,15 +63,6 @@ def recognise(head: bytes) -> bool:
     if not written:
         return any(line.startswith(_SNTOOLS) for line in lines)
     return written[0].startswith(b"$") and written[0][1:].split() == [b"begin"]
-
-
-class _Read(NamedTuple):
-    """Numbers of all interactions, behind each other."""
-
-    codes: "array[int]"
-    vertices: "array[float]"
-    tracks: "array[float]"
-    firsts: "array[int]"
 
 
 def load(path: str) -> tuple[ak.Array, dict[str, Any]]:
@@ -91,50 +83,25 @@ def load(path: str) -> tuple[ak.Array, dict[str, Any]]:
     """
     # Whatever a comment holds is not worth a refusal.
     with Path(path).open(encoding="utf-8-sig", errors="replace") as file:
-        read = _parse(file)
-    vertex = np.asarray(read.vertices).reshape(-1, 4).T
-    track = np.asarray(read.tracks).reshape(-1, 6).T
-    counts = np.diff(read.firsts, append=track.shape[1])
-    tracks = {
-        name: values.astype(np.int64) if name in ("pdg", "flag") else values
-        for name, values in zip(("pdg", "energy", "x", "y", "z", "flag"), track, strict=True)
-    }
+        codes, counts, vertices, tracks = _parse(file)
+    if not len(codes):
+        raise InputError("there are no events in it; remove the file from the dataset")
+    vertex = dict(zip("xyzt", vertices.T, strict=True))
+    track = dict(zip(("pdg", "energy", "x", "y", "z", "flag"), tracks.T, strict=True))
+    track |= {name: track[name].astype(np.int64) for name in ("pdg", "flag")}
     interactions = {
-        "nuance": np.asarray(read.codes),
-        "vertex": ak.zip(dict(zip("xyzt", vertex, strict=True))),
-        "track": ak.unflatten(ak.zip(tracks), counts),
+        "nuance": codes,
+        "vertex": ak.zip(vertex),
+        "track": ak.unflatten(ak.zip(track), counts),
     }
     return ak.zip(interactions, depth_limit=1), {}
 
 
-def _parse(lines: Iterable[str]) -> _Read:
-    read = _Read(array("q"), array("d"), array("d"), array("q"))
+def _parse(lines: Iterable[str]) -> tuple[NDArray[Any], ...]:
+    """Code and number of tracks of each interaction; its vertex; all tracks."""
+    codes, counts, vertices, tracks = array("q"), array("q"), array("d"), array("d")
     keyword, code, begin = "", 0, 0
-    for number, keyword, values in _statements(lines):
-        if keyword == "track":
-            read.tracks.extend(values)
-        elif keyword == "vertex":
-            read.codes.append(code)
-            read.firsts.append(len(read.tracks) // _VALUES["track"])
-            read.vertices.extend(values)
-        elif keyword == "nuance":
-            code = int(values[0])
-        elif keyword == "begin":
-            begin = number
-    if keyword not in _OUTSIDE:
-        raise InputError(
-            f"the event in line {begin} has no '$ end'; the file is cut, copy it again"
-        )
-    if not read.codes:
-        raise InputError("there are no events in it; remove the file from the dataset")
-    return read
-
-
-def _statements(lines: Iterable[str]) -> Iterator[tuple[int, str, list[float]]]:
-    """Line number, keyword and values of each line that says anything."""
-    keyword = ""
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
+    for number, text in enumerate(map(str.strip, lines), 1):
         if not text or text[0] == "#":
             continue
         try:
@@ -144,29 +111,44 @@ def _statements(lines: Iterable[str]) -> Iterator[tuple[int, str, list[float]]]:
                 f"line {number}, {text[:60]!r}: {error}; the text is damaged or of another format, "
                 "write it again"
             ) from None
-        yield number, keyword, values
+        if keyword == "begin":
+            begin = number
+        elif keyword == "nuance":
+            code = int(values[0])
+        elif keyword == "vertex":
+            codes.append(code)
+            counts.append(0)
+            vertices.extend(values)
+        elif keyword == "track":
+            counts[-1] += 1
+            tracks.extend(values)
+    if keyword not in _OUTSIDE:
+        raise InputError(
+            f"the event in line {begin} has no '$ end'; the file is cut, copy it again"
+        )
+    return (
+        np.asarray(codes),
+        np.asarray(counts),
+        np.reshape(vertices, (-1, _KEYWORDS["vertex"].values)),
+        np.reshape(tracks, (-1, _KEYWORDS["track"].values)),
+    )
 
 
 def _statement(text: str, previous: str) -> tuple[str, list[float]]:
-    """Keyword and values of a line, given the keyword before it.
-
-    Raises
-    ------
-    ValueError
-        What is wrong with the line.
-    """
+    """Keyword and values of a line, given the keyword before it; what is wrong as ValueError."""
     keyword, *words = (text[1:].split() if text[0] == "$" else ()) or ("",)
-    if keyword not in _AFTER:
-        raise InputError(f"no keyword {f'$ {keyword}'!r}; {closest(keyword, _AFTER)}")
-    if previous not in _AFTER[keyword]:
+    known = _KEYWORDS.get(keyword)
+    if known is None:
+        raise InputError(f"no keyword {f'$ {keyword}'!r}; {closest(keyword, _KEYWORDS)}")
+    if previous not in known.after:
         where = f"behind '$ {previous}'" if previous else "at the beginning of the file"
         raise InputError(f"'$ {keyword}' cannot stand {where}")
     if keyword == "info":
         return keyword, []
-    if len(words) != _VALUES[keyword]:
-        raise InputError(f"{len(words)} values, expected {_VALUES[keyword]}")
+    if len(words) != known.values:
+        raise InputError(f"{len(words)} values, expected {known.values}")
     values = [float(word) for word in words]
-    for position in _INTEGERS.get(keyword, ()):
+    for position in known.integers:
         values[position] = int(words[position])
         if abs(values[position]) >= _LARGEST:
             raise InputError(f"{words[position][:20]} is no code")

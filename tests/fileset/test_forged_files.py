@@ -10,11 +10,16 @@ import uproot
 import xxhash
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
+from fileset.basket_bytes import Basket
+from fileset.basket_values import Encoding, Lists
 from fileset.coffea_api import ProcessorABC
+from fileset.formats.cafana_spectrum import open_spectra
 from fileset.survey import inspect_dataset
 from processors import NuoneProcessor
 from processors.executors import InProcess
 from processors.run import run
+
+from .helpers import overwrite
 
 EVENTS = 20
 AGAIN = r"the file is damaged: copy it again$"
@@ -42,12 +47,6 @@ def write_tree(path, tree, branches, **histograms):
     return path
 
 
-def overwrite(path, position, content):
-    data = bytearray(path.read_bytes())
-    data[position : position + len(content)] = content
-    path.write_bytes(data)
-
-
 def first_value(path, tree, branch):
     """Byte at which the values of the only basket of a branch begin."""
     with uproot.open(path) as file:
@@ -64,10 +63,10 @@ def ntuple(tmp_path):
 
 
 def envelopes(path):
-    """First byte of header, footer and page list, and the one behind it."""
+    """First byte of header, footer and first page list, and the one behind it."""
     with uproot.open(path) as file:
         content = file["caf"]
-        (group,) = content.footer.cluster_group_records
+        group, *_ = content.footer.cluster_group_records
         page_list = group.page_list_link.locator
         found = {p: (f"fSeek{p}", f"fNBytes{p}") for p in ("Header", "Footer")}
         spans = {part: tuple(map(content.member, names)) for part, names in found.items()}
@@ -77,10 +76,15 @@ def envelopes(path):
 
 def forge(path, part, old, new):
     """Replace bytes of an envelope and mend the checksums."""
-    data, spans = bytearray(path.read_bytes()), envelopes(path)
-    start, stop = spans[part]
+    start, stop = envelopes(path)[part]
+    data = path.read_bytes()
     assert data.count(old, start, stop) == 1
-    position = data.index(old, start, stop)
+    forge_at(path, data.index(old, start, stop), new)
+
+
+def forge_at(path, position, new):
+    """Write bytes into an envelope and mend the checksums."""
+    data, spans = bytearray(path.read_bytes()), envelopes(path)
     data[position : position + len(new)] = new
     for name, (first, last) in spans.items():
         checksum = xxhash.xxh3_64_intdigest(bytes(data[first : last - 8]))
@@ -99,6 +103,9 @@ def field(parent, name):
 
 def test_forged_ntuple_with_nothing_changed_is_read(ntuple):
     forge(ntuple, "Header", field(1, "run"), field(1, "run"))
+    assert inspect(ntuple).entries == EVENTS
+    for part in ("Header", "Footer"):
+        pack(ntuple, part, *envelopes(ntuple)[part])
     assert inspect(ntuple).entries == EVENTS
 
 
@@ -136,6 +143,59 @@ def test_cluster_that_counts_other_entries_than_its_columns_is_refused(ntuple, e
         inspect(ntuple)
 
 
+def lists(content):
+    """Where the lists of an envelope begin: with a negative length and a number of items."""
+    found = [struct.unpack_from("<qI", content, at) for at in range(len(content) - 11)]
+    return [at for at, (size, items) in enumerate(found) if -len(content) < size < 0 and items < 99]
+
+
+def pack(path, part, start, stop):
+    """Move header or footer to the end of the file, compressed, as ROOT has it."""
+    data, size = path.read_bytes(), stop - start
+    packed = uproot.compression.compress(data[start:stop], uproot.ZLIB(9))
+    assert len(packed) < size
+    # Of the anchor: place, size, and size when unpacked.
+    old, new = (
+        struct.pack(">QQQ", start, size, size),
+        struct.pack(">QQQ", len(data), len(packed), size),
+    )
+    anchor = data.index(old) - (8 if part == "Header" else 32)
+    anchored = data[anchor : anchor + 64].replace(old, new)
+    checksum = struct.pack(">Q", xxhash.xxh3_64_intdigest(anchored))
+    path.write_bytes(data[:anchor] + anchored + checksum + data[anchor + 72 :] + packed)
+
+
+# Uproot would read as many items as a list claims, of a length of 0 again and again.
+@pytest.mark.parametrize(
+    ("part", "count", "packed"),
+    [
+        ("Header", 4, False),
+        ("Header", 4, True),
+        ("Footer", 5, False),
+        ("Footer", 5, True),
+        ("pages", 5, False),
+    ],
+)
+def test_lists_of_an_ntuple_that_are_longer_than_what_holds_them_are_refused(
+    ntuple, part, count, packed
+):
+    start, stop = envelopes(ntuple)[part]
+    whole = ntuple.read_bytes()
+    found = lists(whole[start : stop - 8])
+    assert len(found) == count
+    name = {"pages": "page list"}.get(part, part.lower())
+    for at in found:
+        for place, content in ((8, b"\xff" * 4), (0, bytes(8)), (0, struct.pack("<q", -(2**63)))):
+            ntuple.write_bytes(whole)
+            forge_at(ntuple, start + at + place, content)
+            if packed:
+                pack(ntuple, part, start, stop)
+            with refused(
+                ntuple, rf"RNTuple 'caf': the lists in its {name} are longer than .*{AGAIN}"
+            ):
+                inspect(ntuple)
+
+
 # Some are lengths of lists, which Uproot would read before it looks at the checksum.
 @pytest.mark.parametrize("part", ["Header", "Footer", "pages"])
 def test_every_changed_byte_of_an_envelope_is_seen(ntuple, part):
@@ -148,6 +208,28 @@ def test_every_changed_byte_of_an_envelope_is_seen(ntuple, part):
             inspect(ntuple)
 
 
+def test_envelope_that_claims_more_than_its_bytes_can_hold_is_refused(ntuple):
+    start, stop = envelopes(ntuple)["pages"]
+    forge(ntuple, "Footer", *(struct.pack("<Qi", n, stop - start) for n in (stop - start, 2**40)))
+    with refused(
+        ntuple, rf"RNTuple 'caf': its page list has {stop - start} bytes of {2**40}; {AGAIN}"
+    ):
+        inspect(ntuple)
+
+
+def test_page_list_of_two_groups_of_clusters_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        ntuple = file.mkrntuple("caf", {"run": np.arange(EVENTS)})
+        ntuple.extend({"run": np.arange(EVENTS)})
+    with uproot.open(path) as file:
+        groups = file["caf"].footer.cluster_group_records
+        places = [struct.pack("<q", g.page_list_link.locator.offset) for g in groups]
+    forge(path, "Footer", places[1], places[0])
+    with refused(path, rf"RNTuple 'caf': its groups of clusters have one page list; {AGAIN}"):
+        inspect(path)
+
+
 def test_directory_that_claims_more_objects_than_it_has_room_for_is_refused(write_caf):
     path = write_caf()
     with uproot.open(path) as file:
@@ -157,6 +239,35 @@ def test_directory_that_claims_more_objects_than_it_has_room_for_is_refused(writ
     overwrite(path, start + length, struct.pack(">i", 2**31 - 1))
     with refused(path, rf"a directory claims {2**31 - 1} objects, with room for \d; {AGAIN}"):
         inspect(path)
+
+
+def test_directory_inside_itself_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file["one/two/name"] = "value"
+    with uproot.open(path) as file:
+        start = int(file.key("one/two").data_cursor.index)
+        # Behind a version and two dates: bytes of its keys; their place comes last.
+        size, place = struct.pack(">i", file.fNbytesKeys), struct.pack(">i", file.fSeekKeys)
+    overwrite(path, start + 10, size)
+    overwrite(path, start + 26, place)
+    with refused(path, f"directory 'one/two' is inside itself; {AGAIN}"):
+        inspect(path)
+
+
+def test_object_that_claims_more_than_its_compressed_blocks_have_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file.mktree("recTree", {"rec.hdr.ismc": "int8"}).extend({"rec.hdr.ismc": np.ones(3, "i1")})
+        file["TotalPOT"] = np.full(500, 1e18), np.arange(501.0)
+    with uproot.open(path) as file:
+        key = file.key("TotalPOT")
+        size, numbers = key.fObjlen, (key.fNbytes, key.fVersion)
+    old, new = (struct.pack(">ihi", *numbers, n) for n in (size, 2**30))
+    path.write_bytes(path.read_bytes().replace(old, new))
+    line = rf"DamagedError: its compressed blocks have {size} bytes, its key says {2**30}"
+    with refused(path, rf"cannot be read \({line}\); check that it is complete or copy it again"):
+        inspect(path, pot=None)
 
 
 def test_tree_without_branches_is_refused_whatever_it_counts(tmp_path):
@@ -242,6 +353,26 @@ def refused_at_opening(path, message):
     return pytest.raises(InputError, match=where + message)
 
 
+# awkward would take memory for as much, for each slice.
+def test_element_that_is_larger_than_its_branch_is_damage(tmp_path):
+    path = write_tree(tmp_path / "a.root", "recTree", SBN)
+    # Title, numbers per element, bytes of each.
+    leaf = b"rec.slc.vertex.x[nrec.slc.vertex.x]" + struct.pack(">ii", 1, 8)
+    assert path.read_bytes().count(leaf) == 1
+    where = path.read_bytes().index(leaf) + len(leaf) - 8
+    overwrite(path, where, struct.pack(">i", 2**27))
+    line = rf"cannot be read \(DamagedError: branch 'rec.slc.vertex.x': an element of {2**30} bytes"
+    assert re.match(line, missing(path, Vertices()))
+
+
+def test_first_list_of_many_does_not_take_memory_for_lists_as_long():
+    content, key = np.arange(10**6, dtype=">f8").view(np.uint8), 90
+    table = np.array([key, key + len(content)], ">u4").view(np.uint8)
+    lists = Lists(Encoding(np.dtype(">f8"), header=0), 10**7)
+    lists.add(Basket(1, content, table, key), slice(0, 1))
+    assert lists.result().offsets[1] == 10**6
+
+
 def test_content_that_is_shorter_than_its_lists_say_is_damage(tmp_path):
     path = write_tree(tmp_path / "a.root", "recTree", SBN)
     overwrite(path, first_value(path, "recTree", "rec.slc..length"), struct.pack(">i", 9))
@@ -313,6 +444,30 @@ def test_name_that_cannot_be_printed_is_escaped(write_caf):
     path.write_bytes(data)
     with refused(path, r"cannot tell the format from its content \(rec\\n\\udcff\\x07ee \(TTree\)"):
         inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            b"\x04TH1D\x04hist",
+            b"\x04TH\0D\x04hist",
+            r"spectrum 'nuone': cannot be read \(AttributeError: .*\); check",
+        ),
+        (b"Spectrum\0", b"Spec\n\xffum\0", r"spectrum 'nuone' is of class Spec\\n\\udcffum: its c"),
+        (b"\x05nuone", b"\x05nu\nne", r"no spectrum 'nuone'; closest: nu\\nne$"),
+    ],
+    ids=["histogram", "class", "name"],
+)
+def test_damaged_spectrum_is_refused_in_one_line(tmp_path, old, new, message):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        file["nuone/type"] = "Spectrum"
+        for name in ("hist", "pot"):
+            file[f"nuone/{name}"] = np.array([1.0, 2.0]), np.array([0.0, 1.0, 2.0])
+    path.write_bytes(path.read_bytes().replace(old, new))
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: {message}"):
+        open_spectra(str(path)).read("nuone")
 
 
 TEXT = """\

@@ -149,6 +149,14 @@ def test_nothing_is_read_before_it_is_used(tmp_path):
         ak.materialize(events.slc.calE)
 
 
+def test_column_that_has_changed_its_length_is_refused(tmp_path):
+    path = write(tmp_path / "a.h5", small())
+    events, _ = load(str(path))
+    write(path, small(rec__slc={"calE": [0.5, 0.25, 0.125]}))
+    with pytest.raises(InputError, match=r"a\.h5, rec\.slc/calE: cannot be read \(ValueError"):
+        ak.materialize(events.slc.calE)
+
+
 def test_rows_that_lack_leave_numbers_missing(load_small):
     events, _ = load_small(
         rec__slc={"run": [1], "subrun": [2], "evt": [8], "subevt": [1], "calE": [0.25]}

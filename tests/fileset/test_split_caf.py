@@ -167,13 +167,24 @@ def test_lists_of_objects_in_lists_have_all_members_that_are_numbers():
     assert primaries.tolist() == expected
 
 
-def test_bytes_that_are_not_as_the_streamers_say_are_refused():
+def test_lists_of_a_class_that_the_file_does_not_describe_are_left_alone():
+    with uproot.open(DATA / "split_record.root") as file:
+        found = mend(file["recTree"])
+    with uproot.open(DATA / "split_record.root") as file:
+        del file.file.streamers["caf::SRTrueParticle"]
+        assert found.keys() - mend(file["recTree"]).keys() == {"mc.nu.prim"}
+
+
+# As many elements as the last one says take minutes to step over.
+@pytest.mark.parametrize("length", [b"\0\0\0\x09", b"\xff\xff\xff\xff"])
+def test_bytes_that_are_not_as_the_streamers_say_are_refused(length):
     with uproot.open(DATA / "split_record.root") as file:
         mend(file["recTree"])
         branch = file["recTree/rec/mc/mc.nu/mc.nu.prim"]
         basket = branch.basket(0)
         damaged = np.array(basket.data)
         # Length of the first list of the second entry.
-        damaged[basket.byte_offsets[1] + 15] += 1
+        first = basket.byte_offsets[1] + 12
+        damaged[first : first + 4] = list(length)
         with pytest.raises((ValueError, IndexError), match=r"streamers|out of bounds"):
             branch.interpretation.basket_array(damaged, basket.byte_offsets)

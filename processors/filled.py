@@ -109,7 +109,7 @@ class Filled:
         alike = len(parts) == len(added) and all(map(Part.is_like, parts, added))
         if not alike:
             parts, added = (Part(0, self.sums),), (Part(0, other.sums),)
-        if not np.array_equal(index, other.index):
+        if not np.isin(other.index, index, assume_unique=True).all():
             index = np.union1d(self.index, other.index)
             place = np.searchsorted(index, self.index)
             parts = tuple(part.spread(place, len(index)) for part in parts)

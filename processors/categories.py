@@ -6,7 +6,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Columns, as_columns
+from .reading import Columns, as_columns
 
 DATA = "data"
 SIGNAL = "nuone"

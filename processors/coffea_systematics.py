@@ -7,7 +7,7 @@ import numpy as np
 
 from fileset.errors import InputError
 
-from .columns import Columns
+from .reading import Columns
 from .registry import Variation
 
 SIDES = ["up", "down"]
@@ -20,7 +20,7 @@ def sides(result: Any, events: Columns, variation: Variation) -> Any:
     ----------
     result : object
         What the function of a variation returned, such as ``record.systematics.drift`` of a record
-        from :meth:`processors.columns.Columns.nanoevents`.
+        from :meth:`processors.reading.Columns.nanoevents`.
     events : Columns, length n
         What it was given.
     variation : Variation

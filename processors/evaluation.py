@@ -12,8 +12,9 @@ from fileset.columns import flattened, place
 from fileset.errors import InputError
 
 from .coffea_systematics import sides
-from .columns import Columns, as_columns, provided
+from .columns import provided
 from .fill import Block, TruthCells
+from .reading import Columns, as_columns
 from .registry import CATEGORY, Variation
 from .reweight import acceptable
 

@@ -13,9 +13,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import Columns
 from .filled import Filled, Floats, Part
 from .histograms import HISTOGRAMS, LABELS, Histogram
+from .reading import Columns
 
 
 @dataclass(frozen=True)

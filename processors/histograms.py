@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .categories import AXIS
-from .columns import Columns
 from .hypotheses import TEMPLATES
+from .reading import Columns
 
 LABELS = (*AXIS, *TEMPLATES)
 """All bins that the category axis of a spectrum can have, in their order."""

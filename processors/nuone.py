@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from fileset.coffea_api import ProcessorABC
 
 from .categories import AXIS, SIGNAL, categorise
-from .columns import Columns, read_columns
 from .evaluation import available, factors, shifts
 from .fill import Entries, Filling, Shown
 from .filled import finished
 from .histograms import HISTOGRAMS, LABELS
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
+from .reading import Columns, read_columns
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
 from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
 from .selections import find_selection, select

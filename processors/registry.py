@@ -19,8 +19,8 @@ import numpy as np
 from fileset.errors import InputError, closest
 
 from .categories import CATEGORIES
-from .columns import Columns
 from .fill import TruthCells
+from .reading import Columns
 
 NOMINAL = "nominal"
 CATEGORY = "category"

@@ -17,8 +17,8 @@ from fileset.columns import place
 from fileset.errors import InputError
 
 from . import kernels
-from .columns import Columns, as_columns
 from .hypotheses import TEMPLATE_FLAVOURS, Truth, ratios
+from .reading import Columns, as_columns
 
 Events: TypeAlias = "ak.Array | Columns"
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from fileset.columns import place
 from fileset.errors import InputError, closest
 from fileset.events import PERFECT_DETECTOR
 
-from .columns import Columns, MissingColumnError, as_columns
+from .reading import Columns, MissingColumnError, as_columns
 
 Predicate = Callable[[Any], Any]
 """Events, or their columns as numpy arrays, to one truth value per event."""

@@ -38,10 +38,11 @@ from fileset.plan import Chunk
 from fileset.preprocess import preprocess
 from fileset.schema import LENGTH
 
-from . import categories, columns, kernels, reweight, selections
-from .columns import DERIVED, Columns, MissingColumnError
+from . import categories, columns, kernels, reading, reweight, selections
+from .columns import DERIVED
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor, yields
+from .reading import Columns, MissingColumnError
 from .registry import VARIATIONS
 from .run import run
 from .selections import find_selection
@@ -311,7 +312,7 @@ def _sources() -> tuple[Path, ...]:
     """Files whose code decides about columns, cuts, categories and weights."""
     package = Path(fileset.__file__).parent
     read = [p for p in package.rglob("*.py") if p.parent.name not in ("simulate", "fluxes")]
-    modules = (categories, columns, reweight, selections)
+    modules = (categories, columns, reading, reweight, selections)
     kernel_files = Path(kernels.__file__).parent.glob("*.py")
     return tuple(sorted([*read, *kernel_files, *(Path(m.__file__ or "") for m in modules)]))
 

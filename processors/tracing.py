@@ -15,10 +15,11 @@ import numpy as np
 from fileset.plan import Chunk, recorded_events
 
 from .categories import categorise
-from .columns import DERIVED, Columns, read_columns
+from .columns import DERIVED
 from .evaluation import available, factors, shifts
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor
+from .reading import Columns, read_columns
 from .registry import CATEGORY, Variation
 from .reweight import nominal_weights
 from .selections import Selection, find_selection, select

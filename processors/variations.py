@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from fileset.formats import FORMATS
 from fileset.identity import event_keys, mixed
 
-from .columns import Columns
 from .evaluation import at_sigmas, rows
+from .reading import Columns
 from .registry import NOMINAL, VARIATIONS, Metadata, normalisation, variation
 
 CALORIMETRIC = ("shower_energy", "slice_energy", "vertex_energy", "vertex_activity")

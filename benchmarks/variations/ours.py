@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from fileset import load_fileset
 from fileset.preprocess import preprocess
 from processors import SELECTIONS, NuoneProcessor, variation
-from processors.columns import Columns
 from processors.evaluation import rows
 from processors.executors import EXECUTORS
 from processors.fill import TruthCells
 from processors.histograms import HISTOGRAMS, Histogram
 from processors.pipeline import Execution, process_fileset
+from processors.reading import Columns
 
 from .job import (
     BINS,

@@ -14,7 +14,8 @@ from fileset.events import canonical
 from fileset.formats.nova_caf import NUMI_BEAM_DIRECTION, NovaCAFSchema
 from fileset.virtual import basket_cuts, source_events
 from processors import kernels
-from processors.columns import DERIVED, add_columns, provided, read_columns
+from processors.columns import DERIVED, add_columns, provided
+from processors.reading import read_columns
 
 M_E = 0.51099895e-3  # electron mass [GeV], CODATA 2018
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from processors.categories import AXIS
-from processors.columns import as_columns
 from processors.fill import Entries, Filling, Shown, TruthCells
 from processors.histograms import HISTOGRAMS, LABELS, Histogram, empty
+from processors.reading import as_columns
 
 VARIATIONS = ["nominal", "aUp", "aDown", "u_000", "u_001", "s"]
 SPECIAL = st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, -1e300, 1e300])

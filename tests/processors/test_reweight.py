@@ -9,10 +9,11 @@ from fileset import InputError, load_fileset, open_chunk
 from fileset.simulate import simulate
 from fileset.survey import inspect_dataset
 from processors.categories import AXIS, SIGNAL, categorise
-from processors.columns import add_columns, as_columns
+from processors.columns import add_columns
 from processors.histograms import LABELS
 from processors.hypotheses import BASIS, TEMPLATES
 from processors.nuone import NuoneProcessor
+from processors.reading import as_columns
 from processors.reweight import nominal_weights, radiative_weight, template_weights
 
 MU = 1e-9

@@ -9,9 +9,10 @@ from fileset.formats import FORMATS
 from fileset.formats.nova_caf import KNOBS
 from processors import VARIATIONS
 from processors.categories import CATEGORIES, categorise
-from processors.columns import as_columns, provided, read_columns
+from processors.columns import provided
 from processors.evaluation import factors, shifts, unavailable
 from processors.fill import TruthCells
+from processors.reading import as_columns, read_columns
 from processors.registry import CATEGORY, find_variations
 from processors.variations import REPLICAS
 

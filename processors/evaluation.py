@@ -75,6 +75,7 @@ def factors(events: Events, variation: Variation, clipped: Counter[str] | None =
     result = _called(columns, variation)
     table: NDArray[np.floating]
     if isinstance(result, TruthCells):
+        result = _checked_cells(result, columns, variation)
         table, size = result.factors, len(result.factors)
     else:
         table, size = _table(result, labels), len(columns)
@@ -96,9 +97,26 @@ def factors(events: Events, variation: Variation, clipped: Counter[str] | None =
     return TruthCells(result.cell, table) if isinstance(result, TruthCells) else table
 
 
+def _checked_cells(cells: TruthCells, columns: Columns, variation: Variation) -> TruthCells:
+    """Cells of the truth, if there is one of the table for each event."""
+    cell, table = np.asarray(cells.cell), np.asarray(cells.factors)
+    where = f"{place(columns.metadata)}: variation {variation.name!r}"
+    if cell.shape != (len(columns),) or cell.dtype.kind not in "iu":
+        raise InputError(
+            f"{where} gives cells of shape {cell.shape} and type {cell.dtype}, expected one "
+            f"integer for each of {len(columns)} events"
+        )
+    if len(cell) and not 0 <= cell.min() <= cell.max() < len(table):
+        raise InputError(
+            f"{where} gives cells from {cell.min()} to {cell.max()}, expected 0 to "
+            f"{len(table) - 1}; add one with factors 1 for events that have no other"
+        )
+    return TruthCells(cell.astype(np.int64, copy=False), table)
+
+
 def _is_ordinary(table: NDArray[np.floating]) -> bool:
     """Whether all factors are known at a glance to be finite and not negative."""
-    if table.dtype.kind != "f" or table.itemsize > 8 or not table.size:
+    if table.dtype.kind != "f" or table.itemsize > 8 or not (table.size and table.dtype.isnative):
         return False
     # As integers, negative numbers are the largest, and then those that are not finite.
     integers = f"u{table.itemsize}"
@@ -165,6 +183,8 @@ def _table(result: Any, labels: Sequence[str]) -> NDArray[np.floating]:
         # Of awkward arrays, column_stack would make another awkward array.
         return np.column_stack([np.asarray(column, dtype=np.float64) for column in result])
     table: NDArray[np.floating] = np.asarray(result)
+    # As uproot may have read them.
+    table = table.astype(table.dtype.newbyteorder("="), copy=False)
     return table[:, None] if table.ndim == 1 else table
 
 

@@ -10,6 +10,7 @@ from fileset import InputError
 from processors import VARIATIONS, NuoneProcessor, normalisation, variation
 from processors.categories import AXIS, CATEGORIES
 from processors.evaluation import at_sigmas, factors, rows, shifts
+from processors.fill import TruthCells
 from processors.kernels.constants import M_E
 from processors.registry import Variation, VariationFile, declare, find_variations
 
@@ -192,6 +193,32 @@ def test_function_that_gives_a_wrong_shape_is_refused(make_events):
         InputError, match=r"'a' gives an array of shape \(1, 2\), expected \(2, 2\)"
     ):
         factors(make_events({"x": [1.0, 2.0]}), short)
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (
+            [0],
+            r"gives cells of shape \(1,\) and type int64, expected one integer for each of 2 events",
+        ),
+        ([0.0, 1.0], r"gives cells of shape \(2,\) and type float64, expected one integer"),
+        ([0, 2], "gives cells from 0 to 2, expected 0 to 1; add one with factors 1"),
+        ([-1, 0], "gives cells from -1 to 0, expected 0 to 1"),
+    ],
+)
+def test_cells_that_the_table_does_not_have_are_refused(make_events, cell, message):
+    wrong = made(lambda events: TruthCells(np.array(cell), np.ones((2, 2))))
+    with pytest.raises(InputError, match=f"variation 'a' {message}"):
+        factors(make_events({"x": [1.0, 2.0]}), wrong)
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", "<f4", "f2", "i4"])
+def test_factors_of_any_type_are_taken_as_they_are(make_events, kind):
+    table = np.array([[1, 2], [3, 1]], dtype=kind)
+    found = factors(make_events({"x": [1.0, 2.0]}), made(lambda events: table))
+    assert found.dtype.isnative
+    assert found.tolist() == table.tolist()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

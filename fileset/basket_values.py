@@ -43,11 +43,12 @@ class Jagged(NamedTuple):
     ----------
     offsets : ndarray of int64, shape (n + 1,)
         List ``i`` is ``content[offsets[i]:offsets[i + 1]]``; the first one is 0.
-    content : ndarray, shape (offsets[-1], ...)
+    content : ndarray, shape (offsets[-1], ...), or Jagged
+        Jagged for lists of lists.
     """
 
     offsets: NDArray[np.int64]
-    content: NDArray[Any]
+    content: Any
 
 
 Which = slice | NDArray[np.int64]

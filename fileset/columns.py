@@ -12,7 +12,7 @@ import difflib
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import awkward as ak
 import numpy as np
@@ -112,7 +112,8 @@ class From:
     *paths : str
         Dotted, without the prefix of the format.
     make : callable, optional
-        Function of the values at each, one array each; the values themselves by default.
+        Function of the values at each, in the form of :func:`plain`; the values themselves by
+        default.
     """
 
     def __init__(self, *paths: str, make: Callable[..., Any] = lambda values: values) -> None:
@@ -121,7 +122,7 @@ class From:
 
     def __call__(self, events: ak.Array) -> Any:
         """The column of these events."""
-        return self.make(*(_follow(events, path) for path in self.paths))
+        return self.make(*(plain(_follow(events, path)) for path in self.paths))
 
 
 def _follow(events: ak.Array, path: str) -> ak.Array:
@@ -166,8 +167,7 @@ def _lazy_table(events: ak.Array, name: str, expression: Expression, kind: Canon
 
     @functools.cache
     def compute() -> tuple[NDArray[np.int64], NDArray[Any]]:
-        table = evaluate(events, name, expression, kind)
-        offsets, content = flattened(table)
+        offsets, content = evaluate(events, name, expression, kind)
         return offsets, content.astype(kind.dtype, copy=False)
 
     content = ak.forms.NumpyForm(kind.dtype, form_key=f"{name}-content")
@@ -194,7 +194,7 @@ def evaluate(events: ak.Array, name: str, expression: Expression, kind: Canonica
 
     Returns
     -------
-    ndarray, shape (n,), or awkward.Array of n lists for a table
+    ndarray, shape (n,), or Jagged of n lists for a table
 
     Raises
     ------
@@ -209,8 +209,7 @@ def typed(values: Any, name: str, kind: Canonical | None, length: int, where: st
     if kind is None:
         return values
     if kind.table:
-        # Only where need be: it makes a copy.
-        return ak.fill_none(values, [], axis=0) if values.layout.is_option else values
+        return flattened(values)
     try:
         return np.broadcast_to(np.asarray(values, dtype=kind.dtype), (length,))
     except ValueError as error:
@@ -275,74 +274,102 @@ def place(metadata: Mapping[str, Any]) -> str:
     return where
 
 
-def flattened(table: ak.Array) -> Jagged:
-    """Lists of numbers as numpy arrays, without a copy where they stand one behind the other.
+Plain: TypeAlias = "NDArray[Any] | Jagged | ak.Array"
+"""Numbers, lists of numbers or lists of such lists in numpy arrays, many times faster than awkward
+ones; anything else as awkward has it."""
 
-    >>> flattened(ak.Array([[1.0, 2.0], [], [3.0]]))
+
+def plain(values: Any) -> Plain:
+    """Values as numpy arrays, where they are numbers or lists of numbers, of any depth.
+
+    >>> plain(ak.Array([[1.0, 2.0], [], [3.0]]))
     Jagged(offsets=array([0, 2, 2, 3]), content=array([1., 2., 3.]))
     """
-    layout = ak.to_layout(table)
-    if not isinstance(layout, ak.contents.ListOffsetArray) or not layout.content.is_numpy:
-        # Awkward's own way copies twice, where the first would do.
-        layout = ak.to_layout(ak.to_packed(ak.fill_none(table, [], axis=0)))
-    layout = layout.to_ListOffsetArray64()
-    offsets, content = ak.to_numpy(layout.offsets.data), ak.to_numpy(layout.content)
-    return Jagged(offsets - offsets[0], content[offsets[0] : offsets[-1]])
+    if not isinstance(values, ak.Array):
+        return values
+    found = _plain_layout(values.layout)
+    return values if found is None else found
 
 
-def relisted(offsets: NDArray[np.int64], content: NDArray[Any]) -> ak.Array:
-    """Lists of numbers from numpy arrays, the inverse of :func:`flattened`.
+def _plain_layout(layout: ak.contents.Content) -> NDArray[Any] | Jagged | None:
+    if layout.parameter("__array__") is not None:
+        return None
+    if isinstance(layout, ak.contents.ListOffsetArray):
+        lists = layout.to_ListOffsetArray64()
+        offsets = ak.to_numpy(lists.offsets.data)
+        content = _plain_layout(lists.content[int(offsets[0]) : int(offsets[-1])])
+        return None if content is None else Jagged(offsets - offsets[0], content)
+    if layout.is_numpy or (layout.is_regular and layout.content.is_numpy):
+        return ak.to_numpy(layout)
+    return None
 
-    >>> relisted(np.array([0, 2, 2, 3]), np.array([1.0, 2.0, 3.0])).tolist()
+
+def listed(values: Plain) -> ak.Array:
+    """The inverse of :func:`plain`.
+
+    >>> listed(Jagged(np.array([0, 2, 2, 3]), np.array([1.0, 2.0, 3.0]))).tolist()
     [[1.0, 2.0], [], [3.0]]
     """
-    layout = ak.contents.NumpyArray(content)
-    return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), layout))
+    return ak.Array(_listed_layout(values))
 
 
-def first_list(values: ak.Array) -> ak.Array:
+def _listed_layout(values: Plain) -> Any:
+    if not isinstance(values, Jagged):
+        return ak.to_layout(values)
+    content = _listed_layout(values.content)
+    return ak.contents.ListOffsetArray(ak.index.Index64(values.offsets), content)
+
+
+def flattened(table: Plain) -> Jagged:
+    """Lists of numbers as numpy arrays, without a copy where they stand one behind the other."""
+    found = plain(table)
+    if isinstance(found, np.ndarray) and found.ndim == 2:
+        found = Jagged(np.arange(len(found) + 1) * found.shape[1], found.reshape(-1))
+    if not isinstance(found, Jagged) or isinstance(found.content, Jagged):
+        # Awkward's own way, which copies.
+        found = plain(ak.to_packed(ak.fill_none(table, [], axis=0)))
+    if not isinstance(found, Jagged):
+        raise TypeError(f"{ak.type(table)} are no lists of numbers")
+    return found
+
+
+def first_list(values: Plain) -> Plain:
     """First list of each list of lists of numbers, an empty one where there is none.
 
-    >>> first_list(ak.Array([[[1, 2], [3]], [], [[4]]])).tolist()
+    >>> listed(first_list(ak.Array([[[1, 2], [3]], [], [[4]]]))).tolist()
     [[1, 2], [], [4]]
     """
-    outer = ak.to_layout(values)
-    inner = outer.content if isinstance(outer, ak.contents.ListOffsetArray) else None
-    if not isinstance(inner, ak.contents.ListOffsetArray) or not inner.content.is_numpy:
+    outer = plain(values)
+    if not isinstance(outer, Jagged) or not isinstance(outer.content, Jagged):
         return ak.fill_none(ak.firsts(values), [], axis=0)
-    starts, stops = (ak.to_numpy(part.data) for part in (outer.starts, outer.stops))
-    there = stops > starts
-    if np.any(stops - starts > 1):
-        return ak.fill_none(ak.firsts(values), [], axis=0)
+    starts, inner = outer.offsets[:-1], outer.content
+    numbers = outer.offsets[1:] - starts
+    if np.any(numbers > 1):
+        return plain(ak.to_packed(ak.fill_none(ak.firsts(listed(values)), [], axis=0)))
     # At most one each: their content stands as it is, only its lengths are told anew.
-    offsets = ak.to_numpy(inner.offsets.data)
-    place = starts[there]
-    counts = np.zeros(len(starts), dtype=np.int64)
-    counts[there] = offsets[place + 1] - offsets[place]
-    begin, end = (offsets[place[0]], offsets[place[-1] + 1]) if len(place) else (0, 0)
-    content = inner.content[int(begin) : int(end)]
-    ends = ak.index.Index64(np.concatenate([[0], np.cumsum(counts)]))
-    return ak.Array(ak.contents.ListOffsetArray(ends, content))
+    lengths = np.zeros(len(starts), dtype=np.int64)
+    lengths[numbers > 0] = inner.offsets[1:] - inner.offsets[:-1]
+    return Jagged(np.concatenate([[0], np.cumsum(lengths)]), inner.content)
 
 
-def first(values: ak.Array, missing: float) -> NDArray[Any]:
+def first(values: Plain, missing: float) -> NDArray[Any]:
     """First element of each list, ``missing`` where the list is empty.
 
     >>> first(ak.Array([[1.5, 2.0], []]), -1.0)
     array([ 1.5, -1. ])
     """
-    layout = ak.to_layout(values)
-    if not isinstance(layout, ak.contents.ListOffsetArray) or not layout.content.is_numpy:
+    found = plain(values)
+    if not isinstance(found, Jagged) or isinstance(found.content, Jagged):
         return ak.to_numpy(ak.fill_none(ak.firsts(values), missing))
     # In numpy, which is many times faster.
-    offsets, content = ak.to_numpy(layout.offsets.data), ak.to_numpy(layout.content)
+    offsets, content = found
     kind = np.result_type(content, type(missing))
     if not len(content):
         return np.full(len(offsets) - 1, missing, dtype=kind)
     starts = offsets[:-1]
-    found = content.take(starts, mode="clip").astype(kind, copy=False)
-    found[offsets[1:] <= starts] = missing
-    return found
+    chosen = content.take(starts, mode="clip").astype(kind, copy=False)
+    chosen[offsets[1:] <= starts] = missing
+    return chosen
 
 
 def not_negative(values: ak.Array) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import awkward as ak
 import numpy as np
@@ -25,6 +25,14 @@ _VALUES = ("!load",)
 _CONTENT = ("!load", "!content")
 _OFFSETS = ("!load", "!offsets")
 _OFFSETS_LABEL = quote(",!offsets")
+# Of lists inside others, whose lengths are a branch.
+_COUNTED = ("!load", "!content", "!counts2offsets", "!skip", "!offsets")
+
+
+@functools.lru_cache(maxsize=10_000)
+def _nodes(form_key: str) -> tuple[str, ...]:
+    """Branch of a form and what is asked for of it."""
+    return tuple(unquote(form_key).split(","))
 
 
 def source_events(
@@ -178,23 +186,23 @@ class Values:
             some._mapping = self._mapping.of(rows)
         return some
 
-    def at(self, paths: Sequence[str]) -> list[ak.Array] | None:
+    def at(self, paths: Sequence[str]) -> list[NDArray[Any] | Jagged] | None:
         """Values of fields by their dotted names.
 
         Returns
         -------
-        list of awkward.Array, optional
-            As ``events[rows]`` has them there; None where that is not known beforehand: for events
-            that are not from a file, and fields that are not plain numbers and lists.
+        list of ndarray or Jagged, optional
+            As ``events[rows]`` has them there, in numpy arrays; None where that is not known
+            beforehand: for events that are not from a file, and fields that are not plain numbers
+            and lists.
         """
         if self._mapping is None:
             return None
         length = len(self._mapping)
         try:
-            layouts = [self._mapping.content(self._form, p.split("."), length) for p in paths]
+            return [self._mapping.content(self._form, p.split("."), length) for p in paths]
         except _NotPlainError:
             return None
-        return [ak.Array(layout) for layout in layouts]
 
 
 class _NotPlainError(Exception):
@@ -240,7 +248,7 @@ class SourceMapping(UprootSourceMapping):
 
     def content(
         self, form: ak.forms.Form, path: Sequence[str], length: int, *, outer: bool = True
-    ) -> ak.contents.Content:
+    ) -> NDArray[Any] | Jagged:
         """Array of a form, of one field of each record in it; ``outer`` for that of the entries."""
         if form.is_record and path and path[0] in form.fields:
             return self.content(form.content(path[0]), path[1:], length, outer=outer)
@@ -253,28 +261,41 @@ class SourceMapping(UprootSourceMapping):
                 # Members of a list share them.
                 known[form.form_key] = self._values(form, "offsets")[: length + 1]
             offsets = known[form.form_key]
-            inner = self.content(form.content, path, int(offsets[-1]), outer=False)
-            return ak.contents.ListOffsetArray(ak.index.Index64(offsets), inner)
+            return Jagged(offsets, self.content(form.content, path, int(offsets[-1]), outer=False))
         if not form.is_numpy or path:
             raise _NotPlainError
         values = self._values(form, "data")
         if values.dtype != ak.types.numpytype.primitive_to_dtype(form.primitive):
             raise _NotPlainError
         size = math.prod(form.inner_shape)
-        shaped = values[: length * size].reshape(length, *form.inner_shape)
-        return ak.contents.NumpyArray(shaped)
+        return values[: length * size].reshape(length, *form.inner_shape)
 
     def _values(self, form: ak.forms.Form, attribute: str) -> NDArray[Any]:
-        place = tuple_to_key((self.source.uuid, self.source.tree.object_path, f"0-{len(self)}"))
+        name, *nodes = _nodes(form.form_key)
+        if attribute == "offsets":
+            nodes.append("!offsets")
+        if tuple(nodes) == _COUNTED and self.source.is_quick(name):
+            counts = self.source.read(name, self.start, self.stop, self.rows)
+            content = counts.content if isinstance(counts, Jagged) else counts
+            offsets = np.concatenate([[0], np.cumsum(content, dtype=np.int64)])
+            check_lists(name, offsets)
+            return offsets
         suffix = _OFFSETS_LABEL if attribute == "offsets" else ""
-        return self._buffer(f"{place}/{attribute}/{form.form_key}{suffix}")
+        return self._asked(name, tuple(nodes), f"{self._place}/{attribute}/{form.form_key}{suffix}")
+
+    @functools.cached_property
+    def _place(self) -> str:
+        return tuple_to_key((self.source.uuid, self.source.tree.object_path, f"0-{len(self)}"))
 
     def __getitem__(self, key: str) -> Callable[[], NDArray[Any]]:
         return functools.partial(self._buffer, key)
 
     def _buffer(self, key: str) -> NDArray[Any]:
-        name, *rest = self.interpret_key(key)[-1]
-        asked = tuple(rest)
+        name, *nodes = self.interpret_key(key)[-1]
+        return self._asked(name, tuple(nodes), key)
+
+    def _asked(self, name: str, asked: tuple[str, ...], key: str) -> NDArray[Any]:
+        """Buffer of a branch, by what is asked for and by coffea's key for it."""
         if asked not in (_VALUES, _CONTENT, _OFFSETS) or not self.source.is_quick(name):
             # Through coffea's chain of transformations.
             buffer = np.asarray(super().__getitem__(key)())

@@ -210,8 +210,7 @@ def rows(events: Events, name: str, size: int) -> NDArray[np.floating]:
         If a row has another length.
     """
     columns = as_columns(events)
-    table = columns[name]
-    offsets, content = flattened(table)
+    offsets, content = flattened(columns.raw(name))
     counts = np.diff(offsets)
     wrong = (counts != 0) & (counts != size)
     if wrong.any():

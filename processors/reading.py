@@ -8,8 +8,19 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
+from fileset.basket_values import Jagged
 from fileset.coffea_api import nanoevents
-from fileset.columns import CANONICAL, Expression, From, describe, evaluate, place, typed
+from fileset.columns import (
+    CANONICAL,
+    Expression,
+    From,
+    Plain,
+    describe,
+    evaluate,
+    listed,
+    place,
+    typed,
+)
 from fileset.errors import InputError
 from fileset.events import canonical_expressions
 from fileset.virtual import Values, basket_cuts, selected
@@ -86,6 +97,11 @@ class Columns:
     def __getitem__(self, wanted: str | NDArray[Any]) -> Any:
         if not isinstance(wanted, str):
             return self._subset(np.asarray(wanted))
+        values = self.raw(wanted)
+        return listed(values) if isinstance(values, Jagged) else values
+
+    def raw(self, wanted: str) -> Plain:
+        """A column, with tables of lists in numpy arrays where they are known as such."""
         if wanted not in self._known:
             if wanted in self.given or wanted in self._shared:
                 values = self._read(wanted)
@@ -95,7 +111,7 @@ class Columns:
                 raise MissingColumnError(self.metadata, self._lacking(wanted))
             else:
                 values = self._read(wanted)
-            self._known[wanted] = _plain(values)
+            self._known[wanted] = _known(values)
         return self._known[wanted]
 
     def _lacking(self, name: str) -> str:
@@ -138,7 +154,7 @@ class Columns:
                     f"{place(self.metadata)}: it reads {name!r}, which its uses = "
                     f"({', '.join(map(repr, sorted(allowed)))}) do not declare; add it there"
                 )
-            return self[name]
+            return self.raw(name)
 
         return Columns(len(self), self.metadata, allowed & self.fields, read, anything=True)
 
@@ -220,7 +236,7 @@ class _Replaced:
         self._values = values
 
     def __call__(self, name: str) -> Any:
-        return self._values[name] if name in self._values else self._columns[name]
+        return self._values[name] if name in self._values else self._columns.raw(name)
 
     def subset(self, rows: NDArray[np.int64]) -> "_Replaced":
         some = {name: np.asarray(values)[rows] for name, values in self._values.items()}
@@ -282,8 +298,8 @@ def as_columns(events: ak.Array | Columns) -> Columns:
     return Columns(len(events), events.metadata, events.fields, _FromFile(events, {}))
 
 
-def _plain(values: Any) -> Any:
+def _known(values: Any) -> Plain:
     """One value per event as a numpy array; anything else as it is."""
     if isinstance(values, ak.Array) and values.ndim == 1 and not values.fields:
         return ak.to_numpy(values)
-    return values if isinstance(values, ak.Array) else np.asarray(values)
+    return values if isinstance(values, ak.Array | Jagged) else np.asarray(values)

@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 
 import fileset
 from fileset.atomic import renamed_when_complete
+from fileset.basket_values import Jagged
 from fileset.catalog import Fileset, load_fileset
 from fileset.coffea_api import ProcessorABC, accumulate
-from fileset.columns import flattened, relisted
+from fileset.columns import flattened
 from fileset.errors import InputError
 from fileset.exposure import Ledger, LedgerRow, settle
 from fileset.facts import stamp
@@ -259,7 +260,7 @@ def _columns(group: Sequence[tuple[Chunk, Skim]]) -> Columns:
         if name + LENGTH not in first:
             return np.asarray(values)
         lengths = np.concatenate([skim.columns[name + LENGTH] for _, skim in group])
-        return relisted(np.concatenate([[0], np.cumsum(lengths)]), np.asarray(values))
+        return Jagged(np.concatenate([[0], np.cumsum(lengths)]), np.asarray(values))
 
     return Columns(sum(skim.rows for _, skim in group), group[0][0].metadata, names, read)
 

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import Expression, From, first, first_list, flattened, not_negative, relisted
+from ..basket_values import Jagged
+from ..columns import Expression, From, Plain, first, first_list, flattened, not_negative
 from ..errors import InputError
 from ..opening import EventFile, root_tree
 from ..schema import LENGTH, CAFSchema
@@ -55,8 +56,10 @@ def _alone(values: ak.Array) -> ak.Array:
 def _prong(path: str, make: Callable[[Any], Any] = lambda values: values) -> From:
     """Member of the leading prong, NaN in slices without a prong."""
 
-    def leading(values: ak.Array) -> NDArray[Any]:
-        return make(first(ak.firsts(values) if values.ndim > 2 else values, np.nan))
+    def leading(values: Plain) -> NDArray[Any]:
+        # The elastic vertex was a list of at most one.
+        nested = isinstance(values, Jagged) and isinstance(values.content, Jagged)
+        return make(first(first_list(values) if nested else values, np.nan))
 
     return From(f"vtx.elastic.fuzzyk.png.{path}", make=leading)
 
@@ -78,14 +81,21 @@ def _truth(missing: float, path: str) -> From:
     return From(f"mc.nu.{path}", make=lambda values: first(values, missing))
 
 
-def _electron_energy(pdg: ak.Array, energy: ak.Array) -> NDArray[Any]:
-    # In numpy, which is many times faster.
-    offsets, codes = flattened(first_list(pdg))
-    electrons = np.flatnonzero(np.abs(codes) == 11)
-    result = np.full(len(pdg), np.nan)
-    # Backwards, so that the first one of a slice is written last.
-    slices = np.searchsorted(offsets, electrons, side="right") - 1
-    result[slices[::-1]] = flattened(first_list(energy)).content[electrons[::-1]]
+def _electron_energy(pdg: Plain, energy: Plain) -> NDArray[Any]:
+    return _first_electron(*flattened(first_list(pdg)), flattened(first_list(energy)).content)
+
+
+@numba.njit(cache=True, nogil=True)
+def _first_electron(
+    offsets: NDArray[np.int64], pdg: NDArray[np.integer], energy: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Energy of the first electron in each list of primaries; NaN where there is none."""
+    result = np.full(len(offsets) - 1, np.nan)
+    for i in range(len(result)):
+        for k in range(offsets[i], offsets[i + 1]):
+            if abs(pdg[k]) == 11:
+                result[i] = energy[k]
+                break
     return result
 
 
@@ -98,14 +108,13 @@ def _ppfx(weights: NDArray[np.floating]) -> NDArray[np.floating]:
     return result
 
 
-def _flux_weight(values: ak.Array) -> NDArray[Any]:
+def _flux_weight(values: Plain) -> NDArray[Any]:
     return _ppfx(first(values, 1.0))
 
 
-def _flux_universes(values: ak.Array) -> ak.Array:
+def _flux_universes(values: Plain) -> Jagged:
     offsets, content = flattened(first_list(values))
-    # In one pass: comparing nested lists in awkward takes longer than reading them.
-    return relisted(offsets, _ppfx(content))
+    return Jagged(offsets, _ppfx(content))
 
 
 def _knobs(sigma: str) -> From:

@@ -9,6 +9,7 @@ from coffea.nanoevents import NanoEventsFactory
 from fileset import baskets
 from fileset.baskets import open_source
 from fileset.coffea_api import nanoevents
+from fileset.columns import listed
 from fileset.formats import FORMATS
 from fileset.simulate import simulate
 from fileset.virtual import Values, source_events, source_of
@@ -117,7 +118,7 @@ def test_values_at_a_place_are_those_of_the_events(tmp_path, layout, container, 
             quick += 1
             expected = events[leaf] if rows is None else events[leaf][rows]
             assert ak.array_equal(
-                found[0], expected, equal_nan=True, dtype_exact=True, check_parameters=False
+                listed(found[0]), expected, equal_nan=True, dtype_exact=True, check_parameters=False
             ), leaf
     assert quick > 50
 

@@ -200,7 +200,7 @@ def test_function_that_gives_a_wrong_shape_is_refused(make_events):
     [
         (
             [0],
-            r"gives cells of shape \(1,\) and type int64, expected one integer for each of 2 events",
+            r"gives cells of shape \(1,\) and type int64, expected one integer for each of 2",
         ),
         ([0.0, 1.0], r"gives cells of shape \(2,\) and type float64, expected one integer"),
         ([0, 2], "gives cells from 0 to 2, expected 0 to 1; add one with factors 1"),

@@ -18,9 +18,11 @@ def keep_freed_memory() -> None:
 
     By default glibc returns arrays of some megabytes to the system when they are freed, and every
     thread has memory of its own; the next chunk pays for fresh pages, a fifth of its time. Nothing
-    is done where there is no glibc, or where the environment has ``MALLOC_`` variables.
+    is done where there is no glibc, where the environment has ``MALLOC_`` variables, or
+    ``NUDIPOLE_KEEP_MEMORY=0``.
     """
-    if any(name.startswith("MALLOC_") for name in os.environ):
+    unwanted = os.environ.get("NUDIPOLE_KEEP_MEMORY") == "0"
+    if unwanted or any(name.startswith("MALLOC_") for name in os.environ):
         return
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

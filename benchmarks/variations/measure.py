@@ -29,6 +29,8 @@ IN_PYTHON = {
 }
 """Contestant to module; ``prepare(job)`` returns what is timed."""
 
+OURS = ("ours", "ours_again")
+
 THREADED = ("ours", "codec", *rdataframe.MODES)
 """Contestants that can use more than one thread."""
 
@@ -85,6 +87,9 @@ def run(name: str, job: Job, warm_up: str, output: Path, program: Path | None) -
         command = [sys.executable, "-m", f"{__package__}.measure", name, told, str(output)]
     # Where a machine has no huge pages to give, as ours, asking for them costs the more.
     environment = os.environ | {"NUMPY_MADVISE_HUGEPAGE": "0"}
+    if name not in OURS:
+        # Others have the memory that their users have: fileset/memory.py.
+        environment["NUDIPOLE_KEEP_MEMORY"] = "0"
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == NOT_AVAILABLE:
         raise UnavailableError(done.stderr.strip().splitlines()[-1])

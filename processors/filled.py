@@ -56,11 +56,32 @@ class Part(NamedTuple):
         for one, sums, powers in zip(target, self.sums, (factors, factors**2), strict=True):
             _multiply(sums[rows], powers, one[:, columns])
 
+    def expanded(self) -> "Part":
+        """The same sums by variation."""
+        if self.factors is None:
+            return self
+        sums = np.zeros((2, self.sums.shape[1], self.factors.shape[1]))
+        self._replace(first=0).add_to(sums)
+        return Part(self.first, sums)
+
     def spread(self, place: NDArray[np.int64], size: int) -> "Part":
         """The same sums at their places among more bins."""
         larger = np.zeros((2, size, self.sums.shape[2]))
         larger[:, place] = self.sums
         return self._replace(sums=larger)
+
+
+def _add_part(parts: list[Part], part: Part, place: NDArray[np.int64], size: int) -> None:
+    """Add a part, whose bins have these places, to the one like it among parts of that size."""
+    known = [one for one in parts if one.first == part.first]
+    if known and not any(map(part.is_like, known)):
+        # Another table than before: what it makes is added, not the table.
+        part = part.expanded()
+    target = next(filter(part.is_like, known), None)
+    if target is None:
+        parts.append(part.spread(place, size))
+    else:
+        _add(part.sums, place, target.sums)
 
 
 @dataclass(frozen=True)
@@ -105,18 +126,15 @@ class Filled:
             )
         known = {*self.categories, *other.categories}
         categories = tuple(label for label in LABELS if label in known)
-        index, parts, added = self.index, self.parts, other.parts
-        alike = len(parts) == len(added) and all(map(Part.is_like, parts, added))
-        if not alike:
-            parts, added = (Part(0, self.sums),), (Part(0, other.sums),)
+        index, parts = self.index, list(self.parts)
         if not np.isin(other.index, index, assume_unique=True).all():
             index = np.union1d(self.index, other.index)
             place = np.searchsorted(index, self.index)
-            parts = tuple(part.spread(place, len(index)) for part in parts)
+            parts = [part.spread(place, len(index)) for part in parts]
         place = np.searchsorted(index, other.index)
-        for mine, its in zip(parts, added, strict=True):
-            _add(its.sums, place, mine.sums)
-        return replace(self, categories=categories, index=index, parts=parts)
+        for part in other.parts:
+            _add_part(parts, part, place, len(index))
+        return replace(self, categories=categories, index=index, parts=tuple(parts))
 
     def _dense(self, rows: NDArray[np.int64] | slice) -> Floats:
         """Sums by variation in some of the bins."""

@@ -146,6 +146,33 @@ def test_a_table_that_changes_between_parts_is_applied_to_its_own(make_events):
     assert filling.result().to_hist()[0, "a", ...].sum().value == 2.0 * 3.0 + 4.0 * 5.0
 
 
+def test_a_part_without_events_leaves_tables_as_they_are(make_events, filled_with_nothing):
+    events = as_columns(make_events({"etheta2": [0.01]}))
+    entries = Entries(np.array([0]), np.array([0]), np.array([2.0]))
+    filling = filling_of("etheta2", ["nominal", "a", "b"], AXIS, events, entries)
+    filling.add(1, TruthCells(np.array([0]), np.array([[3.0, 5.0]])))
+    nothing = filled_with_nothing("etheta2", ["nominal", "a", "b"], AXIS)
+    for total in (filling.result() + nothing, nothing + filling.result()):
+        assert [part.sums.shape for part in total.parts] == [(2, 1, 1), (2, 1, 1)]
+        assert total.sums[:, 0].tolist() == [[2.0, 6.0, 10.0], [4.0, 36.0, 100.0]]
+
+
+def test_tables_that_change_from_part_to_part_do_not_pile_up(make_events):
+    events = as_columns(make_events({"etheta2": [0.01]}))
+    entries = Entries(np.array([0]), np.array([0]), np.array([2.0]))
+
+    def filled(factor):
+        filling = filling_of("etheta2", ["nominal", "a"], AXIS, events, entries)
+        filling.add(1, TruthCells(np.array([0]), np.array([[factor]])))
+        return filling.result()
+
+    total = filled(1.0)
+    for factor in (2.0, 3.0, 1.0, 4.0):
+        total += filled(factor)
+    assert len(total.parts) == 3
+    assert total.sums[:, 0, 1].tolist() == [2.0 * 11.0, 4.0 * 31.0]
+
+
 def test_only_bins_with_events_are_kept(make_events):
     events = as_columns(make_events({"etheta2": [0.0101, 0.0102, 0.03]}))
     entries = Entries(np.array([0, 1, 2]), np.array([0, 0, 3]), np.array([1.0, 2.0, 4.0]))

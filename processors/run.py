@@ -223,4 +223,7 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
         error = future.exception()
     except CancelledError as cancelled:
         error = cancelled
+    # Where it was to run is not as it must be: no chunk is to blame.
+    if isinstance(error, InputError):
+        raise error
     return Outcome(lost=f"{type(error).__name__}: {error}") if error else future.result()

@@ -27,6 +27,8 @@ from .memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
 
+_LEAST_AHEAD = 50
+
 
 def _code() -> str:
     """Version of the package, and a hash of its source: workers may run an older checkout."""
@@ -162,6 +164,8 @@ def _connect(profile: Profile, stack: contextlib.ExitStack) -> Any:
     import distributed
 
     security = _security(profile.tls)
+    # A scheduler of our own is in this process: what it can reach, so can the client.
+    direct = profile.kind != "scheduler" or None
     address: Any = profile.options.get("address")
     if profile.kind != "scheduler":
         address = stack.enter_context(_start(profile, security))
@@ -170,7 +174,9 @@ def _connect(profile: Profile, stack: contextlib.ExitStack) -> Any:
         elif profile.kind in _BATCH_CLASSES:
             address.scale(profile.workers)
     try:
-        client = distributed.Client(address, security=security, timeout="10s")
+        client = distributed.Client(
+            address, security=security, timeout="10s", direct_to_workers=direct
+        )
     except (OSError, ValueError, TypeError) as error:
         secure = "[tls] in a --cluster profile or in dask's configuration names the certificates"
         raise InputError(
@@ -342,11 +348,18 @@ class DaskExecutor(Executor):
         self._client = client
         self._timeout = timeout
         self._environment = environment()
-        self._pending: set[Future[Any]] = set()
+        self._pending: dict[Future[Any], Future[Any]] = {}
         self._problem = ""
+        self._threads = 0
+        self._look()
         self._closed = threading.Event()
         self._watch = threading.Thread(target=self._watch_workers, daemon=True)
         self._watch.start()
+
+    @property
+    def ahead(self) -> int:
+        """Tasks that keep every worker busy: more of them would fill this process with results."""
+        return max(_LEAST_AHEAD, 2 * self._threads)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Send a task; its future fails, at the latest when no worker is left to do it."""
@@ -354,9 +367,8 @@ class DaskExecutor(Executor):
             raise RuntimeError(self._problem)
         inner = self._inner.submit(_work, self._environment, fn, *args, **kwargs)
         future: Future[Any] = Future()
-        self._pending.add(future)
-        future.add_done_callback(self._pending.discard)
-        future.add_done_callback(lambda _: inner.cancel())
+        self._pending[future] = inner
+        future.add_done_callback(self._forget)
         inner.add_done_callback(functools.partial(self._hand_over, future))
         return future
 
@@ -366,6 +378,10 @@ class DaskExecutor(Executor):
         self._watch.join()
         for future in list(self._pending):
             future.cancel()
+
+    def _forget(self, future: "Future[Any]") -> None:
+        # The two must not refer to each other: results would wait for the garbage collector.
+        self._pending.pop(future).cancel()
 
     def _hand_over(self, future: "Future[Any]", inner: "Future[Any]") -> None:
         # Whoever gave up on the future first was right.
@@ -380,25 +396,33 @@ class DaskExecutor(Executor):
     def _watch_workers(self) -> None:
         seen = time.monotonic()
         while not self._closed.wait(min(5.0, self._timeout / 4)):
+            problem = self._look()
             # Nothing to do is no reason to have workers.
-            if not self._pending or self._has_workers():
+            if not problem or not self._pending:
                 seen = time.monotonic()
             elif time.monotonic() - seen > self._timeout:
-                self._give_up(
-                    f"no dask worker for {self._timeout:g} s; look at their logs, start new ones "
-                    "and run again"
-                )
+                self._give_up(problem)
                 return
 
-    def _has_workers(self) -> bool:
+    def _look(self) -> str:
+        """Why nothing is being done; empty if a worker can do something."""
         try:
-            return bool(self._client.scheduler_info()["workers"])
-        # A scheduler that is gone has none.
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        # The client tries for a while to connect again.
         except Exception:
-            return False
+            return "no answer of the dask scheduler"
+        self._threads = sum(w["nthreads"] for w in workers if w["status"] == "running")
+        if self._threads:
+            return ""
+        if workers:
+            return (
+                "all dask workers are paused near their memory limit: give them more 'memory' or "
+                "take a smaller --chunksize; nothing was done"
+            )
+        return "no dask worker: look at their logs and start new ones; nothing was done"
 
     def _give_up(self, problem: str) -> None:
-        self._problem = problem
+        self._problem = f"{problem} for {self._timeout:g} s"
         for future in list(self._pending):
             with contextlib.suppress(InvalidStateError):
-                future.set_exception(RuntimeError(problem))
+                future.set_exception(RuntimeError(self._problem))

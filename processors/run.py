@@ -188,7 +188,7 @@ def _outcomes(
 ) -> Iterator[tuple[int, Outcome]]:
     """Outcomes as they come, each with its position in the plan."""
     todo = iter(enumerate(plan))
-    ahead = 1 if isinstance(executor, InProcess) else PENDING
+    ahead = 1 if isinstance(executor, InProcess) else getattr(executor, "ahead", PENDING)
     pending: dict[Future[Outcome], int] = {}
     try:
         while True:

@@ -1,13 +1,17 @@
 """Real schedulers and workers, each a process of its own on this machine."""
 
 import contextlib
+import gc
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
+import weakref
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import cloudpickle
 import distributed
@@ -17,7 +21,7 @@ import trustme
 from analysis.cli import main
 from fileset import InputError, load_fileset, make_plan
 from processors import NuoneProcessor
-from processors.cluster import KINDS, Profile, load_profile, open_cluster
+from processors.cluster import KINDS, DaskExecutor, Profile, load_profile, open_cluster
 from processors.executors import InProcess, open_executor
 from processors.filled import finished
 from processors.run import run
@@ -41,7 +45,7 @@ class Slow(NuoneProcessor):
     """Takes so long that there is time to kill its worker."""
 
     def process(self, events):
-        time.sleep(0.2)
+        time.sleep(0.1)
         return super().process(events)
 
 
@@ -145,8 +149,7 @@ def test_encrypted_cluster_gives_the_same_with_a_variation_of_a_file_that_it_can
 ):
     ca, cert, key = certificates
     cluster = start("--tls-ca-file", ca, "--tls-cert", cert, "--tls-key", key)
-    for _ in range(2):
-        cluster.worker()
+    cluster.worker()
     assert cluster.address.startswith("tls://")
     profile = cluster.profile(timeout=30)
     with profile.open("a", encoding="utf-8") as file:
@@ -202,7 +205,8 @@ def test_worker_that_is_killed_costs_nothing_and_the_last_one_does_not_hang_the_
         assert time.monotonic() - begun < 20
     assert 0 < len(ledger.missing) < len(plan)
     assert {row.missing for row in ledger.missing} == {
-        "RuntimeError: no dask worker for 2 s; look at their logs, start new ones and run again"
+        "RuntimeError: no dask worker: look at their logs and start new ones; "
+        "nothing was done for 2 s"
     }
     assert ledger.entries("nd") == int(finished(output)["nd"]["cutflow_events"][:, "all"].sum())
 
@@ -269,6 +273,38 @@ def test_cluster_on_this_machine_grows_with_the_work_within_its_memory(
         (limit,) = distributed.default_client().run(limit_of_memory).values()
     assert (content(output), ledger, limit) == (*clean, 10**9)
     assert "dashboard: http://127.0.0.1:" in caplog.text
+
+
+def test_result_is_free_as_soon_as_nobody_looks_at_it():
+    inner = [Future()]
+    client = SimpleNamespace(
+        get_executor=lambda **_: SimpleNamespace(submit=lambda *_: inner[0]),
+        scheduler_info=lambda **_: {"workers": {"tcp://a": {"nthreads": 40, "status": "running"}}},
+    )
+    with DaskExecutor(client, timeout=60.0) as executor:
+        assert executor.ahead == 80
+        future = executor.submit(int)
+        inner.pop().set_result({1, 2, 3})
+        held = weakref.ref(future.result())
+        gc.disable()
+        try:
+            del future
+            assert held() is None
+        finally:
+            gc.enable()
+
+
+def test_workers_that_are_all_paused_do_not_hang_the_run():
+    paused = {"workers": {"tcp://a": {"nthreads": 1, "status": "paused"}}}
+    client = SimpleNamespace(
+        get_executor=lambda **_: SimpleNamespace(submit=lambda *_: Future()),
+        scheduler_info=lambda **_: paused,
+    )
+    with DaskExecutor(client, timeout=0.2) as executor:
+        error = executor.submit(int).exception(timeout=20)
+        with pytest.raises(RuntimeError, match="give them more 'memory'"):
+            executor.submit(int)
+    assert "all dask workers are paused near their memory limit" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "htcondor": (*_BATCH, "disk", "submit_command_extra", "cancel_command_extra"),
 }
 """Kind of a cluster to the keys of its own."""
-_COMMON = ("kind", "workers", "minimum", "maximum", "timeout", "dashboard", "tls")
+COMMON = ("kind", "workers", "minimum", "maximum", "timeout", "dashboard", "tls")
+"""Keys of every kind."""
 _TLS = ("ca_file", "cert", "key")
 _BATCH_CLASSES = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
 
@@ -117,14 +118,14 @@ def load_profile(path: Path) -> Profile:
     tls = content.get("tls", {})
     if missing := [key for key in _TLS if tls and key not in tls]:
         raise InputError(f"{path}: [tls] lacks {missing[0]!r}; it needs {', '.join(_TLS)}")
-    common = {key: content[key] for key in _COMMON if key in content}
+    common = {key: content[key] for key in COMMON if key in content}
     # As seen from the profile, wherever the command is run.
     common["tls"] = {k: str(path.parent / Path(v).expanduser()) for k, v in tls.items()}
     return Profile(**common, options={k: content[k] for k in KINDS[kind] if k in content})
 
 
 def _check_key(path: Path, kind: str, key: str, value: Any) -> None:
-    known = (*_COMMON, *KINDS[kind])
+    known = (*COMMON, *KINDS[kind])
     if key not in known:
         raise InputError(f"{path}: no key {key!r} for {kind!r}; {closest(key, known)}")
     wanted: dict[str, Any] = {"timeout": int | float, "tls": dict, "dashboard": str}

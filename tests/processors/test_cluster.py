@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,7 +22,15 @@ import trustme
 from analysis.cli import main
 from fileset import InputError, load_fileset, make_plan
 from processors import NuoneProcessor
-from processors.cluster import KINDS, DaskExecutor, Profile, load_profile, open_cluster
+from processors.cluster import (
+    COMMON,
+    KINDS,
+    DaskExecutor,
+    Profile,
+    _start,
+    load_profile,
+    open_cluster,
+)
 from processors.executors import InProcess, open_executor
 from processors.filled import finished
 from processors.run import run
@@ -358,6 +367,48 @@ def test_batch_system_without_dask_jobqueue_says_what_to_install(monkeypatch, ki
         open_cluster(Profile(kind=kind, workers=1)),
     ):
         pass
+
+
+def profiles():
+    """Profiles of the documentation by their kind."""
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(kind = \"(\w+)\"\n.*?)```", page, flags=re.DOTALL)
+    return {kind: text for text, kind in blocks}
+
+
+def test_profiles_of_the_documentation_are_read(tmp_path):
+    path = tmp_path / "p.toml"
+    for kind, text in profiles().items():
+        path.write_text(text, encoding="utf-8")
+        assert load_profile(path).kind == kind
+    assert list(profiles()) == ["scheduler", "slurm", "htcondor"]
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    assert all(
+        f"`{key}`" in page
+        for key in (*COMMON, *KINDS["local"], *KINDS["scheduler"])
+        if key != "tls"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (
+            "slurm",
+            ["#SBATCH -p short", "#SBATCH --cpus-per-task=4", "--nworkers 4", "--lifetime 55m"],
+        ),
+        ("htcondor", ["RequestMemory", '+JobFlavour = "longlunch"', "/cvmfs/path/to/environment"]),
+    ],
+)
+def test_jobs_of_the_documented_profiles(tmp_path, monkeypatch, kind, expected):
+    pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "p.toml"
+    # There is no such network here.
+    path.write_text(profiles()[kind].replace('"ib0"', '"lo"'), encoding="utf-8")
+    with _start(load_profile(path), None) as cluster:
+        script = cluster.job_script()
+    assert [line for line in expected if line not in script] == []
 
 
 @pytest.mark.parametrize("kind", ["slurm", "htcondor"])

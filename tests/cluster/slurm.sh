@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real SLURM on this machine (apt-get install slurm-wlm munge; as root), and a run through it by dask-jobqueue:
-# the same as in this process, to the last bit. From the top of a checkout: tests/cluster/slurm.sh [PYTHON]
+# the same as in this process, to the last bit, every connection encrypted. From the top of a checkout: tests/cluster/slurm.sh [PYTHON]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -73,6 +73,22 @@ interface = "lo"
 python = "$python"
 job_script_prologue = ["cd $PWD"]
 log_directory = "$place/logs"
+[tls]
+ca_file = "ca.pem"
+cert = "cert.pem"
+key = "key.pem"
+END
+"$python" - "$place" << 'END'
+import sys
+from pathlib import Path
+
+import trustme
+
+folder, authority = Path(sys.argv[1]), trustme.CA()
+issued = authority.issue_cert("127.0.0.1", "localhost")
+authority.cert_pem.write_to_path(folder / "ca.pem")
+issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+issued.private_key_pem.write_to_path(folder / "key.pem")
 END
 "$python" run.py simulate --sample nd --events 4000 --files 2 --out "$place/nd"
 process() { "$python" run.py process "$place/nd/*.root" --chunksize 500 -o "$place/$1.zip" "${@:2}"; }

@@ -31,13 +31,20 @@ _LEAST_AHEAD = 50
 
 
 def _code() -> str:
-    """Version of the package, and a hash of its source: workers may run an older checkout."""
+    """Version of the package, and a hash of its source: workers may run an older checkout.
+
+    As it is when it is imported: a worker that lives long does not see what was changed since.
+    """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for package in ("fileset", "processors"):
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
-    return f"{importlib.metadata.version('nudipole')} (code {digest.hexdigest()[:8]})"
+    try:
+        version = importlib.metadata.version("nudipole")
+    except importlib.metadata.PackageNotFoundError:
+        version = "not installed"
+    return f"{version} (code {digest.hexdigest()[:8]})"
 
 
 # Under this name dask's own question about versions finds it, on workers of any Python.
@@ -260,7 +267,7 @@ def _difference(
     found = [f"{name} {has} instead of {own}" for (name, own), (_, has) in pairs if has != own]
     if not found:
         return ""
-    return f"{where} has {', '.join(found)}; start it in the environment of this command"
+    return f"{where} has {', '.join(found)}; start it anew in the environment of this command"
 
 
 def _check_workers(client: Any, timeout: float) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -74,24 +75,24 @@ class Processes:
             time.sleep(0.05)
         self.address = json.loads(self.file.read_text(encoding="utf-8"))["address"]
 
-    def start(self, kind, *options):
+    def start(self, kind, *options, path=ROOT):
         command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *self.tls]
         command += ["--scheduler-file", str(self.file)]
         with (self.folder / f"{kind}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                env=os.environ | {"PYTHONPATH": str(path)},
                 stdout=log,
                 stderr=log,
             )
         self.running.append(process)
         return process
 
-    def worker(self, *options):
+    def worker(self, *options, **more):
         return self.start(
             "worker", "--no-nanny", "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard",
-            *options,
+            *options, **more,
         )  # fmt: skip
 
     def profile(self, timeout):
@@ -240,15 +241,26 @@ def test_scheduler_without_workers_is_given_up(start):
 
 
 def test_worker_of_another_environment_is_refused_before_the_first_chunk(start, tmp_path):
-    old = tmp_path / "old.py"
-    old.write_text("import numba\n\nnumba.__version__ = '0.1'\n", encoding="utf-8")
+    old = tmp_path / "old"
+    for package in ("fileset", "processors"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, old / package, ignore=ignored)
+    with (old / "processors/selections.py").open("a", encoding="utf-8") as file:
+        file.write("# A cut of yesterday.\n")
+    (old / "preload.py").write_text("import numba\n\nnumba.__version__ = '0.1'\n", encoding="utf-8")
     cluster = start()
-    cluster.worker("--preload", str(old))
+    cluster.worker("--preload", str(old / "preload.py"), path=old)
+    code = r"\d\S+ \(code \w+\)"
     with (
-        pytest.raises(InputError, match=r"^worker tcp\S+ has numba 0\.1 instead of \S+; start it"),
+        pytest.raises(InputError) as caught,
         open_executor("dask", cluster=cluster.profile(timeout=30)),
     ):
         pass
+    assert re.fullmatch(
+        rf"worker tcp\S+ has nudipole {code} instead of {code}, numba 0\.1 instead of \S+; "
+        "start it anew in the environment of this command",
+        str(caught.value),
+    )
 
 
 def grow_old():

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import logging
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -67,6 +68,7 @@ COMMON = ("kind", "workers", "minimum", "maximum", "timeout", "dashboard", "tls"
 """Keys of every kind."""
 _TLS = ("ca_file", "cert", "key")
 _BATCH_CLASSES = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
+_SUBMIT = {"slurm": "sbatch", "htcondor": "condor_submit"}
 
 
 @dataclass(frozen=True)
@@ -230,6 +232,9 @@ def _start(profile: Profile, security: Any) -> Any:
         raise InputError(
             f"kind {profile.kind!r} needs dask-jobqueue: pip install 'nudipole[cluster]'"
         ) from None
+    # Without it dask only logs that it cannot submit, and there would be no worker.
+    if not shutil.which(program := _SUBMIT[profile.kind]):
+        raise InputError(f"no {program} here; run this where jobs can be submitted")
     options.setdefault("processes", options.get("cores"))
     options["scheduler_options"] = {"dashboard_address": profile.dashboard}
     try:

@@ -415,12 +415,23 @@ def test_profiles_of_the_documentation_are_read(tmp_path):
 def test_jobs_of_the_documented_profiles(tmp_path, monkeypatch, kind, expected):
     pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda program: program)
     path = tmp_path / "p.toml"
     # There is no such network here.
     path.write_text(profiles()[kind].replace('"ib0"', '"lo"'), encoding="utf-8")
     with _start(load_profile(path), None) as cluster:
         script = cluster.job_script()
     assert [line for line in expected if line not in script] == []
+
+
+def test_machine_without_the_batch_system_is_refused_at_once(monkeypatch):
+    pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
+    monkeypatch.setenv("PATH", "")
+    with (
+        pytest.raises(InputError, match="no condor_submit here; run this where"),
+        open_cluster(Profile(kind="htcondor", maximum=1)),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("kind", ["slurm", "htcondor"])

@@ -152,11 +152,18 @@ def _physics_options(verb: argparse.ArgumentParser) -> None:
 
 def _execution_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--executor", default="iterative", help="iterative, threads, futures (loky) or dask"
+        "--executor",
+        help="iterative, threads, futures (loky) or dask; default: iterative, or dask where "
+        "--scheduler or --cluster is given",
     )
     verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
-    verb.add_argument("--scheduler", help="address of a running dask scheduler, tcp://host:8786")
+    verb.add_argument(
+        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
+    )
+    verb.add_argument(
+        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
+    )
     verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
     verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
 

@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_packages()
         arguments = parser().parse_args(argv)
         logging.basicConfig(level="DEBUG" if arguments.verbose else "WARNING", stream=sys.stderr)
+        if not arguments.verbose:
+            # Where the dashboard is, and what is waited for.
+            logging.getLogger("processors.cluster").setLevel("INFO")
         status = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; nothing was written, run the command again", 1))
@@ -347,6 +350,8 @@ def _execution(arguments: argparse.Namespace) -> Any:
 
     names = [f.name for f in dataclasses.fields(Execution)]
     given = {name: getattr(arguments, name, None) for name in names}
+    if given["scheduler"] or given["cluster"]:
+        given["executor"] = given["executor"] or "dask"
     # What was not given has its default there.
     return Execution(**{name: value for name, value in given.items() if value is not None})
 

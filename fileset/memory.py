@@ -10,12 +10,19 @@ import os
 
 # Names and numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-_KEPT, _LARGEST = 2**30, 2**30
+_KEPT = 2**30
 
 
-def keep_freed_memory() -> None:
-    """Have the C library keep up to 1 GiB that this process has freed, and reuse it.
+def keep_freed_memory(most: int = _KEPT) -> None:
+    """Have the C library keep memory that this process has freed, and reuse it.
 
+    Parameters
+    ----------
+    most : int
+        How much to keep [bytes]; 1 GiB at most.
+
+    Notes
+    -----
     By default glibc returns arrays of some megabytes to the system when they are freed, and every
     thread has memory of its own; the next chunk pays for fresh pages, a fifth of its time. Nothing
     is done where there is no glibc, where the environment has ``MALLOC_`` variables, or
@@ -27,8 +34,8 @@ def keep_freed_memory() -> None:
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         for parameter, value in (
-            (_M_MMAP_THRESHOLD, _LARGEST),
-            (_M_TRIM_THRESHOLD, _KEPT),
+            (_M_MMAP_THRESHOLD, min(most, _KEPT)),
+            (_M_TRIM_THRESHOLD, min(most, _KEPT)),
             (_M_ARENA_MAX, 1),
         ):
             mallopt(parameter, value)

@@ -8,9 +8,12 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from fileset.errors import InputError, closest
+
+from .cluster import Profile, load_profile, open_cluster
 
 
 class InProcess(Executor):
@@ -27,45 +30,27 @@ class InProcess(Executor):
 
 
 @contextlib.contextmanager
-def _iterative(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def _iterative(workers: int, profile: Profile | None) -> Iterator[Executor]:
     yield InProcess()
 
 
 @contextlib.contextmanager
-def _threads(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def _threads(workers: int, profile: Profile | None) -> Iterator[Executor]:
     # Decompression and the fill let other threads run; what is between them takes turns.
     with ThreadPoolExecutor(max_workers=workers) as pool:
         yield pool
 
 
 @contextlib.contextmanager
-def _futures(workers: int, scheduler: str | None) -> Iterator[Executor]:
+def _futures(workers: int, profile: Profile | None) -> Iterator[Executor]:
     import loky
 
     # Reusable: a second run in the same session finds warm workers.
     yield loky.get_reusable_executor(max_workers=workers, timeout=600)
 
 
-@contextlib.contextmanager
-def _dask(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    import distributed
-
-    with contextlib.ExitStack() as stack:
-        if scheduler is None:
-            cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
-            )
-            client = distributed.Client(stack.enter_context(cluster))
-        else:
-            try:
-                client = distributed.Client(scheduler, timeout="10s")
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"no dask scheduler answers at {scheduler}: {error}; start one with "
-                    "'dask scheduler' or leave --scheduler out"
-                ) from None
-        # Not pure: with pure keys dask answers an identical task from an earlier run's results.
-        yield stack.enter_context(client).get_executor(pure=False, retries=2)
+def _dask(workers: int, profile: Profile | None) -> contextlib.AbstractContextManager[Executor]:
+    return open_cluster(profile or Profile(workers=workers))
 
 
 EXECUTORS = {
@@ -74,11 +59,15 @@ EXECUTORS = {
     "futures": _futures,
     "dask": _dask,
 }
-"""Name to a context manager of (workers, scheduler) that yields an executor."""
+"""Name to a context manager of (workers, profile of a cluster) that yields an executor."""
 
 
 def open_executor(
-    name: str, *, workers: int | None = None, scheduler: str | None = None
+    name: str,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    cluster: Path | None = None,
 ) -> contextlib.AbstractContextManager[Executor]:
     """Start, or connect to, the place where chunks are processed.
 
@@ -87,9 +76,11 @@ def open_executor(
     name : str
         Key of :data:`EXECUTORS`.
     workers : int, optional
-        Processes to start; the number of cores by default. Not used with ``scheduler``.
+        Processes to start; the number of cores by default. Not used with the two others.
     scheduler : str, optional
         Address of a running dask scheduler.
+    cluster : Path, optional
+        Profile of a dask cluster to start or connect to: :mod:`processors.cluster`.
 
     Returns
     -------
@@ -98,10 +89,15 @@ def open_executor(
     Raises
     ------
     InputError
-        For an unknown name, or a scheduler that does not answer.
+        For an unknown name, a bad profile, or a scheduler that does not answer.
     """
     if name not in EXECUTORS:
         raise InputError(f"no executor {name!r}; {closest(name, EXECUTORS)}")
-    if scheduler is not None and name != "dask":
-        raise InputError(f"--scheduler needs the dask executor, not {name!r}")
-    return EXECUTORS[name](workers or os.cpu_count() or 1, scheduler)
+    if (scheduler is not None or cluster is not None) and name != "dask":
+        raise InputError(f"--scheduler and --cluster need the dask executor, not {name!r}")
+    if scheduler is not None and cluster is not None:
+        raise InputError("--scheduler and --cluster: give one of them; a profile has an 'address'")
+    profile = load_profile(cluster) if cluster is not None else None
+    if scheduler is not None:
+        profile = Profile(kind="scheduler", options={"address": scheduler})
+    return EXECUTORS[name](workers or os.cpu_count() or 1, profile)

@@ -45,6 +45,8 @@ class Execution:
     workers : int, optional
     scheduler : str, optional
         Address of a running dask scheduler.
+    cluster : Path, optional
+        Profile of a dask cluster: :mod:`processors.cluster`.
     chunksize : int
         Entries per chunk.
     max_chunks : int, optional
@@ -61,6 +63,7 @@ class Execution:
     engine: str = "nudipole"
     workers: int | None = None
     scheduler: str | None = None
+    cluster: Path | None = None
     chunksize: int = DEFAULT_CHUNKSIZE
     max_chunks: int | None = None
     skip_bad_files: bool = False
@@ -130,7 +133,10 @@ def process_fileset(
         check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
         planned(plan)
         with open_executor(
-            execution.executor, workers=execution.workers, scheduler=execution.scheduler
+            execution.executor,
+            workers=execution.workers,
+            scheduler=execution.scheduler,
+            cluster=execution.cluster,
         ) as executor:
             options: dict[str, Any] = {
                 "skip_bad_files": execution.skip_bad_files,

@@ -184,7 +184,7 @@ def _outcomes(
 ) -> Iterator[tuple[int, Outcome]]:
     """Outcomes as they come, each with its position in the plan."""
     todo = iter(enumerate(plan))
-    ahead = 1 if isinstance(executor, InProcess) else PENDING
+    ahead = 1 if isinstance(executor, InProcess) else getattr(executor, "ahead", PENDING)
     pending: dict[Future[Outcome], int] = {}
     try:
         while True:
@@ -219,4 +219,7 @@ def _outcome(future: "Future[Outcome]") -> Outcome:
         error = future.exception()
     except CancelledError as cancelled:
         error = cancelled
+    # Where it was to run is not as it must be: no chunk is to blame.
+    if isinstance(error, InputError):
+        raise error
     return Outcome(lost=f"{type(error).__name__}: {error}") if error else future.result()

@@ -299,7 +299,7 @@ def test_executors_finish_what_they_were_given(plan):
     ("options", "message"),
     [
         ({"name": "futurs"}, "no executor 'futurs'; closest: futures"),
-        ({"name": "futures", "scheduler": "tcp://x:1"}, "--scheduler needs the dask executor"),
+        ({"name": "futures", "scheduler": "tcp://x:1"}, "--cluster need the dask executor"),
     ],
 )
 def test_executor_that_makes_no_sense_is_refused(options, message):

@@ -78,6 +78,12 @@ def parser() -> argparse.ArgumentParser:
         "--skim", type=Path, metavar="DIR", help="keep selected rows there for the next run"
     )
     verb.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="keep the result of each chunk there, and go on from those that are",
+    )
+    verb.add_argument(
         "--allow-missing",
         action="store_true",
         help="write the result without the chunks that failed, at the exposure of the others",

@@ -198,6 +198,7 @@ def run(
             if outcome.refused and not skip_bad_files:
                 raise InputError(outcome.refused)
             chunks[position] = outcome
+        met |= chunks.keys()
         bad = next((o.refused or o.unreadable for o in chunks.values() if o.bad), "")
         if bad and skip_bad_files:
             lost |= dict.fromkeys(chunks, bad)
@@ -207,9 +208,7 @@ def run(
         outputs = [o.output for o in chunks.values() if o.output is not None]
         if outputs:
             total = accumulate([accumulate(outputs)], total)
-        met |= chunks.keys()
-    left = dict.fromkeys(range(len(plan)), INTERRUPTED)
-    lost |= {p: why for p, why in left.items() if p not in met}
+    lost |= dict.fromkeys(set(range(len(plan))) - met, INTERRUPTED)
     _check_left(plan, lost, skipped)
     total = summing.postprocess(total or {})
     summed = ((name, *key) for name, result in total.items() for key in result["ledger"])

@@ -272,7 +272,7 @@ def test_a_file_of_variations_that_is_edited_is_processed_again(resumed, plan, t
     path = tmp_path / "mine.py"
     text = (
         "import numpy as np\nfrom processors import variation\n"
-        "@variation(uses=('neutrino_energy',))\n"
+        "@variation(uses=('true_neutrino_energy',))\n"
         "def mine(events):\n"
         "    one = np.ones(len(events))\n"
         "    return SIZE * one, one / SIZE\n"

@@ -9,13 +9,14 @@ import dataclasses
 import importlib.util
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import parser
-from .watching import progress_bar, watched
+from .watching import interrupt, on_signals, progress_bar, watched
 
 if TYPE_CHECKING:
     from fileset import Fileset
@@ -36,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_packages()
         arguments = parser().parse_args(argv)
         logging.basicConfig(level="DEBUG" if arguments.verbose else "WARNING", stream=sys.stderr)
-        status = COMMANDS[arguments.command](arguments)
+        with on_signals(interrupt, signal.SIGTERM):
+            status = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; nothing was written, run the command again", 1))
     except BrokenPipeError:
@@ -214,8 +216,8 @@ def process(arguments: argparse.Namespace) -> int:
         processor = _processor(arguments)
         with watched() as hooks:
             templates = process_fileset(fileset, processor, _execution(arguments), **hooks)
-            if hooks["stop"]() and templates.ledger.missing:
-                return _save_partial(templates, arguments)
+        if hooks["stop"]() and templates.ledger.missing:
+            return _save_partial(templates, arguments)
     if _incomplete(templates) and not arguments.allow_missing:
         return 1
     if not _saved(templates, arguments.output):

@@ -37,10 +37,13 @@ def watched() -> Iterator[dict[str, Any]]:
 
     def interrupted(number: int, frame: object) -> None:
         if stopped.is_set() or not begun.is_set():
-            raise KeyboardInterrupt
+            interrupt(number, frame)
         stopped.set()
 
-    with progress_bar("processing", None) as (bar, task), on_signals(interrupted):
+    with (
+        progress_bar("processing", None) as (bar, task),
+        on_signals(interrupted, signal.SIGINT, signal.SIGTERM),
+    ):
 
         def planned(plan: "Sequence[Chunk]") -> None:
             bar.update(task, total=len(plan))
@@ -53,14 +56,17 @@ def watched() -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def on_signals(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM handled so for a while, where that can be done."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread():
-        numbers = ()
-    before = {number: signal.signal(number, handler) for number in numbers}
+def on_signals(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
+    """Have signals handled so for a while, where that can be done."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, handler) for number in numbers if main}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def interrupt(number: int, frame: object) -> None:
+    """Handle a signal as Ctrl-C is by default: what is half-written is removed on the way out."""
+    raise KeyboardInterrupt

@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
     seconds : float
         Time that a worker took for it.
     bytes_read : int
-        What it read from disk, where the system counts that.
+        What the worker read meanwhile, its own code included, where the system counts that.
     resumed : bool
         Whether it comes from a checkpoint.
     """

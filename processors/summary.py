@@ -29,7 +29,8 @@ class Tally:
     events : int
         Entries that were processed, in chunks that were not resumed.
     bytes_read : int
-        From disk, where the system counts that; what goes over a network may not be in it.
+        By workers, code included where they are new, where the system counts that. What comes over
+        a network may not be in it.
     dataset : str
         Of the last chunk.
     pot : Counter

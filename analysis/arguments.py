@@ -158,7 +158,9 @@ def _physics_options(verb: argparse.ArgumentParser) -> None:
 
 def _execution_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "--executor", default="iterative", help="iterative, threads, futures (loky) or dask"
+        "--executor",
+        default="iterative",
+        help="iterative, threads, futures (loky), dask or dask-awkward",
     )
     verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
     verb.add_argument("--workers", type=int, help="processes; default: one per core")

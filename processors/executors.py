@@ -29,6 +29,9 @@ class InProcess(Executor):
         return future
 
 
+_imported: dict[str, str] = {}
+
+
 class Pool(Executor):
     """Executor of processes that stay for the next run, and are replaced when one of them dies.
 
@@ -41,6 +44,18 @@ class Pool(Executor):
         self.workers = workers
         # A worker that dies takes along all that was submitted: no more than keeps others busy.
         self.ahead = 2 * workers
+
+    def prepare(self, code: str) -> None:
+        """Begin with new processes if those that there are may have imported other code.
+
+        Parameters
+        ----------
+        code : str
+            Digest of the source that the tasks to come are made of.
+        """
+        if _imported.setdefault("code", code) != code:
+            self.shutdown(wait=False)
+            _imported["code"] = code
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Run the task in a process that is free."""

@@ -57,6 +57,13 @@ def fingerprint(*values: Any, modules: Iterable[str] = ()) -> str:
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def files_of(value: Any) -> str:
+    """Digest of the source behind a value alone, whatever it is set to."""
+    met: set[str] = set()
+    describe([type(value).__mro__, vars(value)], met)
+    return hashlib.sha256(repr(sources(frozenset(met))).encode()).hexdigest()
+
+
 def describe(value: Any, met: set[str], seen: dict[int, tuple[int, Any]] | None = None) -> str:
     """What a value is, alike in every process that has the same.
 

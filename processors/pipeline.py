@@ -29,6 +29,8 @@ from .summary import Tally
 from .templates import Templates, collect
 
 ENGINES = ("nudipole", "coffea")
+LAZY = "dask-awkward"
+"""Executor of :mod:`processors.lazy`."""
 
 # Packages whose version can change a number in the result.
 _RECORDED = ("nudipole", "awkward", "boost-histogram", "coffea", "hist", "numba", "numpy", "uproot")
@@ -41,7 +43,7 @@ class Execution:
     Attributes
     ----------
     executor : str
-        Key of :data:`processors.executors.EXECUTORS`.
+        Key of :data:`processors.executors.EXECUTORS`, or :data:`LAZY`.
     engine : str
         ``"nudipole"``, or ``"coffea"`` for coffea's own Runner in this process.
     workers : int, optional
@@ -145,6 +147,10 @@ def _check(execution: Execution) -> None:
             "--engine coffea runs whole files in this process; leave out --max-chunks, --skim, "
             "--resume and --executor"
         )
+    if execution.executor == LAZY and (execution.skim or execution.resume):
+        raise InputError(
+            f"--executor {LAZY} computes everything at once; leave out --skim and --resume"
+        )
     if execution.skim and execution.resume:
         raise InputError(
             "--skim keeps the rows of every chunk and goes on from them by itself; leave --resume "
@@ -175,6 +181,11 @@ def _processed(
     if execution.engine == "coffea":
         return run_stock(plan, processor, chunksize=execution.chunksize)
     hooks["skip_bad_files"] = execution.skip_bad_files
+    if execution.executor == LAZY:
+        from .lazy import open_lazy
+
+        with open_lazy(plan, workers=execution.workers, scheduler=execution.scheduler) as graph:
+            return run(plan, processor, graph, **hooks)
     with open_executor(
         execution.executor, workers=execution.workers, scheduler=execution.scheduler
     ) as executor:

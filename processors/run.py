@@ -15,6 +15,8 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import awkward as ak
+
 from fileset.coffea_api import ProcessorABC, accumulate
 from fileset.errors import InputError
 from fileset.exposure import Ledger, settle
@@ -23,6 +25,8 @@ from fileset.plan import Chunk
 from fileset.remote import is_transient
 
 from .checkpoints import Checkpoints
+from .executors import Pool
+from .fingerprint import files_of
 from .memory import keep_freed_memory
 
 log = logging.getLogger(__name__)
@@ -80,7 +84,7 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk) -> Outcome:
     """Open and process one chunk; runs on the worker, where errors can still be told apart."""
     keep_freed_memory()
     begin, before = time.perf_counter(), _bytes_read()
-    outcome = _attempts(processor, chunk)
+    outcome = attempt(processor, chunk, chunk.open)
     seconds = time.perf_counter() - begin
     return outcome._replace(seconds=seconds, bytes_read=_bytes_read() - before)
 
@@ -94,10 +98,11 @@ def _bytes_read() -> int:
     return int(counts.partition("rchar:")[2].split()[0])
 
 
-def _attempts(processor: ProcessorABC, chunk: Chunk) -> Outcome:
+def attempt(processor: ProcessorABC, chunk: Chunk, opened: Callable[[], ak.Array]) -> Outcome:
+    """Process a chunk as often as it is worth it, and tell what went wrong."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return Outcome(output=processor.process(chunk.open()))
+            return Outcome(output=processor.process(opened()))
         except InputError as error:
             # A server that does not answer has been asked often enough already.
             if is_transient(error):
@@ -190,6 +195,8 @@ def run(
     met: set[int] = set()
     # What is smaller to send and to add than histograms, where a processor can give it.
     summing = getattr(processor, "summing", lambda: processor)()
+    if isinstance(executor, Pool):
+        executor.prepare(files_of(summing))
     kept = Checkpoints.of(summing, resume) if resume else None
     stream = _in_order(_outcomes(plan, summing, executor, kept, stop), plan, progress)
     for _, group in itertools.groupby(stream, key=lambda item: plan[item[0]].file):

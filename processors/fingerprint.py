@@ -262,9 +262,14 @@ def _read(name: str, path: Path, changed: int) -> tuple[str, frozenset[str]]:
         # What is in memory may be older than the file.
         log.warning("%s changed after the start: what is made of it now is not reused", path)
         digest += _UNLIKE_ANY_OTHER
+    try:
+        tree = ast.parse(text)
+    # Compiled, or of another language.
+    except (SyntaxError, ValueError):
+        return digest, frozenset()
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     imported: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

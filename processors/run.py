@@ -287,7 +287,7 @@ def _outcomes(
         for future in pending:
             future.cancel()
         if pending and stop():
-            executor.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False)
 
 
 def _finished(done: "queue.SimpleQueue[Future[Outcome]]") -> Iterator["Future[Outcome]"]:

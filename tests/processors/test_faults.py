@@ -21,7 +21,7 @@ from fileset.simulate import simulate
 from processors import NuoneProcessor
 from processors import run as running
 from processors.checkpoints import encode
-from processors.executors import InProcess, open_executor
+from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.pipeline import Execution, process_fileset
 from processors.run import run
 from processors.templates import Templates
@@ -234,6 +234,22 @@ def test_what_is_stopped_is_the_sum_of_what_is_done(plan, clean):
     assert 0 < len(missing) < len(plan)
     assert set(missing) == {running.INTERRUPTED}
     assert result(ran) == clean(plan[: -len(missing)])
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_what_is_stopped_early_is_the_sum_of_what_was_done_until_then(plan, clean, name):
+    done = []
+    with open_executor(name, workers=1) as executor:
+        ran = run(
+            plan,
+            Faulty(lambda: time.sleep(1.0)),
+            executor,
+            progress=lambda chunk, outcome: done.append(chunk),
+            stop=lambda: bool(done),
+        )
+    good = [c for c, row in zip(plan, ran[1].rows, strict=True) if not row.missing]
+    assert 0 < len(good) < len(plan)
+    assert result(ran) == clean(good)
 
 
 def test_two_runs_that_write_one_file_leave_that_of_one(toy, tmp_path):

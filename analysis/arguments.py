@@ -78,6 +78,12 @@ def parser() -> argparse.ArgumentParser:
         "--skim", type=Path, metavar="DIR", help="keep selected rows there for the next run"
     )
     verb.add_argument(
+        "--resume",
+        type=Path,
+        metavar="DIR",
+        help="keep the result of each chunk there, and go on from those that are",
+    )
+    verb.add_argument(
         "--allow-missing",
         action="store_true",
         help="write the result without the chunks that failed, at the exposure of the others",
@@ -153,8 +159,8 @@ def _physics_options(verb: argparse.ArgumentParser) -> None:
 def _execution_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--executor",
-        help="iterative, threads, futures (loky) or dask; default: iterative, or dask where "
-        "--scheduler or --cluster is given",
+        help="iterative, threads, futures (loky), dask or dask-awkward; default: iterative, "
+        "or dask where --scheduler or --cluster is given",
     )
     verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
     verb.add_argument("--workers", type=int, help="processes; default: one per core")

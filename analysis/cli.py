@@ -5,20 +5,21 @@ Exit code 1: the work is incomplete, and the message says what is missing.
 """
 
 import argparse
-import contextlib
 import dataclasses
 import importlib.util
 import logging
 import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import parser
+from .watching import interrupt, on_signals, progress_bar, watched
 
 if TYPE_CHECKING:
-    from fileset import Chunk, Fileset
+    from fileset import Fileset
     from processors.templates import Templates
 
     from .tables import Table
@@ -39,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not arguments.verbose:
             # Where the dashboard is, and what is waited for.
             logging.getLogger("processors.cluster").setLevel("INFO")
-        status = COMMANDS[arguments.command](arguments)
+        with on_signals(interrupt, signal.SIGTERM):
+            status = COMMANDS[arguments.command](arguments)
     except KeyboardInterrupt:
         sys.exit(_fail("interrupted; nothing was written, run the command again", 1))
     except BrokenPipeError:
@@ -75,12 +77,10 @@ def demo(arguments: argparse.Namespace) -> int:
     """Simulate, process, set a limit, write figures and a page."""
     from .demo import DATA_POT, make_events, process_events
 
-    with _progress("simulating", None):
+    with progress_bar("simulating", None):
         fileset = make_events(arguments.out, arguments.events, arguments.seed)
-    with _chunk_progress() as (planned, progress):
-        templates = process_events(
-            fileset, _execution(arguments), planned=planned, progress=progress
-        )
+    with watched() as hooks:
+        templates = process_events(fileset, _execution(arguments), **hooks)
     if _incomplete(templates):
         return 1
     path = arguments.out / "templates.zip"
@@ -96,7 +96,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     """Write toy files and say which."""
     from fileset.simulate import simulate
 
-    with _progress("simulating", None):
+    with progress_bar("simulating", None):
         paths = simulate(
             arguments.out,
             events=arguments.events,
@@ -130,7 +130,7 @@ def files(arguments: argparse.Namespace) -> int:
     workers = arguments.workers or os.cpu_count() or 1
     total = sum(len(dataset.files) for dataset in fileset.values())
     # A handful of files is there at once.
-    with _progress("looking", total, shown=total > SHOWN_FILES) as (bar, task):
+    with progress_bar("looking", total, shown=total > SHOWN_FILES) as (bar, task):
 
         def progress(path: str, _: object) -> None:
             bar.update(task, advance=1)
@@ -217,16 +217,50 @@ def process(arguments: argparse.Namespace) -> int:
         templates = process_spectra(fileset)
     else:
         processor = _processor(arguments)
-        with _chunk_progress() as (planned, progress):
-            templates = process_fileset(
-                fileset, processor, _execution(arguments), planned=planned, progress=progress
-            )
+        with watched() as hooks:
+            templates = process_fileset(fileset, processor, _execution(arguments), **hooks)
+        if hooks["stop"]() and templates.ledger.missing:
+            return _save_partial(templates, arguments)
     if _incomplete(templates) and not arguments.allow_missing:
         return 1
-    templates.save(arguments.output)
+    if not _saved(templates, arguments.output):
+        return _fail(_resuming(arguments), 1)
+    _partial(arguments.output).unlink(missing_ok=True)
     _print_templates(templates, None)
     print(f"templates: {arguments.output}")
     return 0
+
+
+def _save_partial(templates: "Templates", arguments: argparse.Namespace) -> int:
+    """Save what an interrupted run has, never under the name of a result."""
+    rows = templates.ledger.rows
+    done = len(rows) - len(templates.ledger.missing)
+    path = _partial(arguments.output)
+    kept = f"their sum is in {path}; " if _saved(templates, path) else ""
+    return _fail(
+        f"interrupted: {done} of {len(rows)} chunks are done; {kept}{_resuming(arguments)}", 1
+    )
+
+
+def _saved(templates: "Templates", path: Path) -> bool:
+    """Save; say so if it cannot be done, which leaves what was there as it was."""
+    try:
+        templates.save(path)
+    except OSError as error:
+        _fail(f"{path}: cannot be written: {error.strerror or error}", 1)
+        return False
+    return True
+
+
+def _partial(output: Path) -> Path:
+    return output.with_name(f"{output.name}.partial")
+
+
+def _resuming(arguments: argparse.Namespace) -> str:
+    """How to go on, after what cut a run short."""
+    if folder := arguments.resume or arguments.skim:
+        return f"what is done is kept in {folder}: run the same command again to go on from there"
+    return "run again, with --resume DIR to keep what is done"
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -354,34 +388,6 @@ def _execution(arguments: argparse.Namespace) -> Any:
         given["executor"] = given["executor"] or "dask"
     # What was not given has its default there.
     return Execution(**{name: value for name, value in given.items() if value is not None})
-
-
-@contextlib.contextmanager
-def _progress(text: str, total: int | None, shown: bool = True) -> Iterator[Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        yield bar, bar.add_task(text, total=total)
-
-
-@contextlib.contextmanager
-def _chunk_progress() -> Iterator[tuple[Any, Any]]:
-    with _progress("processing", None) as (bar, task):
-
-        def planned(plan: "Sequence[Chunk]") -> None:
-            bar.update(task, total=len(plan))
-
-        def progress(chunk: "Chunk") -> None:
-            bar.update(task, advance=1, description=f"processing {chunk.dataset}")
-
-        yield planned, progress
 
 
 def _incomplete(templates: "Templates") -> bool:

@@ -1,10 +1,11 @@
 """The whole job on a simulated near detector, small enough to watch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from fileset import Chunk, load_fileset
+from fileset import load_fileset
 from fileset.simulate import simulate
 from processors import NuoneProcessor
 from processors.pipeline import Execution, process_fileset
@@ -68,19 +69,11 @@ def make_events(out: Path, events: int, seed: int) -> Path:
     return fileset
 
 
-def process_events(
-    fileset: Path,
-    execution: Execution,
-    *,
-    planned: Callable[[Sequence[Chunk]], None],
-    progress: Callable[[Chunk], None],
-) -> Templates:
-    """Process what :func:`make_events` wrote, with the selection of the demo."""
-    templates = process_fileset(
-        load_fileset(fileset),
-        NuoneProcessor(SELECTION),
-        execution,
-        planned=planned,
-        progress=progress,
-    )
+def process_events(fileset: Path, execution: Execution, **hooks: Callable[..., Any]) -> Templates:
+    """Process what :func:`make_events` wrote, with the selection of the demo.
+
+    ``hooks`` are those of :func:`processors.pipeline.process_fileset`.
+    """
+    processor = NuoneProcessor(SELECTION)
+    templates = process_fileset(load_fileset(fileset), processor, execution, **hooks)
     return replace(templates, provenance=templates.provenance | {"toy": True})

@@ -1,5 +1,7 @@
 """Files that appear only when they are complete."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,8 @@ def renamed_when_complete(path: Path) -> Iterator[Path]:
     pathlib.Path
         Write here.
     """
-    partial = path.with_name(f".{path.name}.part")
+    # A name of its own: another run may be writing the same file.
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield partial
         partial.replace(path)

@@ -6,6 +6,7 @@ planning, accounting and the order of the sum are :mod:`processors.run`'s.
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,8 @@ from .cluster import Profile, load_profile, open_cluster
 class InProcess(Executor):
     """Executor that runs a task when it is submitted, in this process."""
 
+    ahead = 1
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Run the task now and return its finished future."""
         future: Future[Any] = Future()
@@ -27,6 +30,53 @@ class InProcess(Executor):
         except Exception as error:
             future.set_exception(error)
         return future
+
+
+_imported: dict[str, str] = {}
+
+
+class Pool(Executor):
+    """Executor of processes that stay for the next run, and are replaced when one of them dies.
+
+    Parameters
+    ----------
+    workers : int
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        # A worker that dies takes along all that was submitted: no more than keeps others busy.
+        self.ahead = 2 * workers
+
+    def prepare(self, code: str) -> None:
+        """Begin with new processes if those that there are may have imported other code.
+
+        Parameters
+        ----------
+        code : str
+            Digest of the source that the tasks to come are made of.
+        """
+        if _imported.setdefault("code", code) != code:
+            self.shutdown(wait=False)
+            _imported["code"] = code
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run the task in a process that is free."""
+        return self._pool().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes, whatever they are doing if nobody waits for it."""
+        self._pool().shutdown(wait, kill_workers=not wait)
+
+    def _pool(self) -> Any:
+        import loky
+
+        return loky.get_reusable_executor(self.workers, timeout=600, initializer=_leave_interrupts)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C at a terminal reaches all its processes: what to do is decided by one of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
@@ -43,10 +93,7 @@ def _threads(workers: int, profile: Profile | None) -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def _futures(workers: int, profile: Profile | None) -> Iterator[Executor]:
-    import loky
-
-    # Reusable: a second run in the same session finds warm workers.
-    yield loky.get_reusable_executor(max_workers=workers, timeout=600)
+    yield Pool(workers)
 
 
 def _dask(workers: int, profile: Profile | None) -> contextlib.AbstractContextManager[Executor]:

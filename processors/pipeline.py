@@ -14,19 +14,23 @@ from hist import Hist
 
 from fileset.catalog import Fileset
 from fileset.errors import InputError
+from fileset.exposure import Ledger
 from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 
 from .alternatives import check_alternatives
 from .evaluation import unavailable
 from .executors import open_executor
 from .nuone import NuoneProcessor
-from .run import run
+from .run import Outcome, run
 from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
+from .summary import Tally
 from .templates import Templates, collect
 
 ENGINES = ("nudipole", "coffea")
+LAZY = "dask-awkward"
+"""Executor of :mod:`processors.lazy`."""
 
 # Packages whose version can change a number in the result.
 _RECORDED = ("nudipole", "awkward", "boost-histogram", "coffea", "hist", "numba", "numpy", "uproot")
@@ -39,7 +43,7 @@ class Execution:
     Attributes
     ----------
     executor : str
-        Key of :data:`processors.executors.EXECUTORS`.
+        Key of :data:`processors.executors.EXECUTORS`, or :data:`LAZY`.
     engine : str
         ``"nudipole"``, or ``"coffea"`` for coffea's own Runner in this process.
     workers : int, optional
@@ -57,6 +61,8 @@ class Execution:
         Compare the content of every file with the checksum that preprocessing kept.
     skim : Path, optional
         Folder in which selected rows are kept for the next run: :mod:`processors.skim`.
+    resume : Path, optional
+        Folder in which the result of each chunk is kept: :mod:`processors.checkpoints`.
     """
 
     executor: str = "iterative"
@@ -69,6 +75,7 @@ class Execution:
     skip_bad_files: bool = False
     verify: bool = False
     skim: Path | None = None
+    resume: Path | None = None
 
 
 def process_fileset(
@@ -77,7 +84,8 @@ def process_fileset(
     execution: Execution,
     *,
     planned: Callable[[Sequence[Chunk]], None] = lambda plan: None,
-    progress: Callable[[Chunk], None] = lambda chunk: None,
+    progress: Callable[[Tally], None] = lambda tally: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Templates:
     """Run the processor over a fileset.
 
@@ -89,7 +97,9 @@ def process_fileset(
     planned : callable
         Called with the plan before the first chunk.
     progress : callable
-        Called with each chunk that is done.
+        Called with the counts whenever a chunk is done.
+    stop : callable
+        Asked now and then; once it says yes, the result is that of the chunks that are done.
 
     Returns
     -------
@@ -101,51 +111,24 @@ def process_fileset(
     ------
     InputError
         If any input is wrong, or no chunk at all could be processed.
+    KeyboardInterrupt
+        If it was stopped before there was anything to show.
     """
-    if execution.engine not in ENGINES:
-        raise InputError(f"no engine {execution.engine!r}; known: {', '.join(ENGINES)}")
-    planning: dict[str, Any] = {
-        "skip_bad_files": execution.skip_bad_files,
-        "verify": execution.verify,
-        "workers": execution.workers or os.cpu_count() or 1,
-    }
-    if execution.skim is not None:
-        fileset = remembered(
-            fileset,
-            execution.skim,
-            workers=planning["workers"],
-            skip_bad_files=execution.skip_bad_files,
-        )
-    if execution.engine == "coffea":
-        if execution.max_chunks or execution.skim or execution.executor != "iterative":
-            raise InputError(
-                "--engine coffea runs whole files in this process; leave out --max-chunks, --skim "
-                "and --executor"
-            )
-        plan = make_plan(fileset, chunksize=2**62, **planning)
-        check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
-        planned(plan)
-        output, ledger = run_stock(plan, processor, chunksize=execution.chunksize)
-    else:
-        plan = make_plan(
-            fileset, chunksize=execution.chunksize, max_chunks=execution.max_chunks, **planning
-        )
-        check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
-        planned(plan)
-        with open_executor(
-            execution.executor,
-            workers=execution.workers,
-            scheduler=execution.scheduler,
-            cluster=execution.cluster,
-        ) as executor:
-            options: dict[str, Any] = {
-                "skip_bad_files": execution.skip_bad_files,
-                "progress": progress,
-            }
-            if execution.skim is None:
-                output, ledger = run(plan, processor, executor, **options)
-            else:
-                output, ledger = run_skimmed(plan, processor, executor, execution.skim, **options)
+    _check(execution)
+    tally = Tally()
+    plan = _plan(fileset, execution)
+    check_alternatives({chunk.dataset: chunk.metadata for chunk in plan})
+    planned(plan)
+    tally.stage("plan")
+
+    def count(chunk: Chunk, outcome: Outcome) -> None:
+        tally.add(chunk, outcome)
+        progress(tally)
+
+    output, ledger = _processed(plan, processor, execution, progress=count, stop=stop)
+    tally.stage("process")
+    if not output and stop():
+        raise KeyboardInterrupt
     if not output:
         raise InputError(f"no chunk could be processed; the first: {ledger.missing[0].missing}")
     datasets = {chunk.dataset: chunk.metadata for chunk in plan if chunk.dataset in output}
@@ -153,7 +136,68 @@ def process_fileset(
         check_weights(datasets[name], result["cutflow"], result["cutflow_events"])
         lacking = unavailable(processor.find(), datasets[name]["format"])
         datasets[name] = datasets[name] | {"clipped": result["clipped"], "lacking": lacking}
-    return collect(output, ledger, datasets, provenance(processor, execution))
+    made = provenance(processor, execution) | {"run": tally.summary(plan)}
+    return collect(output, ledger, datasets, made)
+
+
+def _check(execution: Execution) -> None:
+    """Refuse choices that do not go together."""
+    if execution.engine not in ENGINES:
+        raise InputError(f"no engine {execution.engine!r}; known: {', '.join(ENGINES)}")
+    ours = execution.max_chunks or execution.skim or execution.resume
+    if execution.engine == "coffea" and (ours or execution.executor != "iterative"):
+        raise InputError(
+            "--engine coffea runs whole files in this process; leave out --max-chunks, --skim, "
+            "--resume and --executor"
+        )
+    if execution.executor == LAZY and (execution.skim or execution.resume):
+        raise InputError(
+            f"--executor {LAZY} computes everything at once; leave out --skim and --resume"
+        )
+    if execution.skim and execution.resume:
+        raise InputError(
+            "--skim keeps the rows of every chunk and goes on from them by itself; leave --resume "
+            "out"
+        )
+
+
+def _plan(fileset: Fileset, execution: Execution) -> list[Chunk]:
+    """Chunks to process; whole files for coffea's Runner, which cuts them itself."""
+    workers = execution.workers or os.cpu_count() or 1
+    skip = execution.skip_bad_files
+    if execution.skim is not None:
+        fileset = remembered(fileset, execution.skim, workers=workers, skip_bad_files=skip)
+    return make_plan(
+        fileset,
+        chunksize=execution.chunksize if execution.engine == "nudipole" else 2**62,
+        max_chunks=execution.max_chunks,
+        skip_bad_files=skip,
+        verify=execution.verify,
+        workers=workers,
+    )
+
+
+def _processed(
+    plan: Sequence[Chunk], processor: NuoneProcessor, execution: Execution, **hooks: Any
+) -> tuple[dict[str, Any], Ledger]:
+    """Sum and ledger of a plan."""
+    if execution.engine == "coffea":
+        return run_stock(plan, processor, chunksize=execution.chunksize)
+    hooks["skip_bad_files"] = execution.skip_bad_files
+    if execution.executor == LAZY:
+        from .lazy import open_lazy
+
+        with open_lazy(plan, workers=execution.workers, scheduler=execution.scheduler) as graph:
+            return run(plan, processor, graph, **hooks)
+    with open_executor(
+        execution.executor,
+        workers=execution.workers,
+        scheduler=execution.scheduler,
+        cluster=execution.cluster,
+    ) as executor:
+        if execution.skim is not None:
+            return run_skimmed(plan, processor, executor, execution.skim, **hooks)
+        return run(plan, processor, executor, resume=execution.resume, **hooks)
 
 
 def check_weights(metadata: dict[str, Any], weighted: Hist, counted: Hist) -> None:
@@ -195,8 +239,13 @@ def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any
         "radiative": processor.radiative,
         "executor": execution.executor if execution.engine == "nudipole" else "coffea Runner",
         "chunksize": execution.chunksize,
+        "options": {name: _plain(value) for name, value in vars(execution).items()},
         **_versions(),
     }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def process_spectra(fileset: Fileset) -> Templates:

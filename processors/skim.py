@@ -12,10 +12,9 @@ used. Not for results: templates have a format of their own.
 
 import functools
 import hashlib
-import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +40,7 @@ from fileset.schema import LENGTH
 
 from . import categories, columns, kernels, reading, reweight, selections
 from .columns import DERIVED
+from .fingerprint import OURS, describe, sources
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor, yields
 from .reading import Columns, MissingColumnError
@@ -285,17 +285,22 @@ def _stored(kept: Columns) -> Iterator[tuple[str, NDArray[Any]]]:
 def fingerprint(processor: NuoneProcessor) -> str:
     """What the selected rows of a chunk depend on, other than the chunk itself."""
     digest = hashlib.sha256(_content(tuple((p, p.stat().st_mtime_ns) for p in _sources())))
-    shifted = [v for v in processor.find() if v.shift]
+    shifted = sorted((v for v in processor.find() if v.shift), key=lambda v: v.name)
     parts = [
         processor.selection,
         processor.radiative,
-        {name: code(cut) for name, cut in find_selection(processor.selection).items()},
-        {name: code(function) for name, (function, _, _) in DERIVED.items()},
+        find_selection(processor.selection),
+        {name: function for name, (function, _, _) in DERIVED.items()},
         {name: histogram.without for name, histogram in HISTOGRAMS.items()},
-        sorted((v.name, code(v.function), v.uses, v.optional) for v in shifted),
-        sorted({name for v in VARIATIONS.values() for name in v.uses if "." in name}),
+        {v.name: (v.function, v.uses, v.optional) for v in shifted},
+        {name for v in VARIATIONS.values() for name in v.uses if "." in name},
     ]
-    digest.update(repr(parts).encode("utf-8"))
+    met: set[str] = set()
+    described = describe(parts, met)
+    # Our own files were read: not all of them decide about rows.
+    found = sources(frozenset(met)).items()
+    own = {n: text for n, text in found if n.partition(".")[0] not in OURS}
+    digest.update(repr((described, own)).encode("utf-8"))
     return digest.hexdigest()
 
 
@@ -316,28 +321,6 @@ def _sources() -> tuple[Path, ...]:
     modules = (categories, columns, reading, reweight, selections)
     kernel_files = Path(kernels.__file__).parent.glob("*.py")
     return tuple(sorted([*read, *kernel_files, *(Path(m.__file__ or "") for m in modules)]))
-
-
-def code(function: Callable[..., Any], depth: int = 3) -> str:
-    """What a function does, as text: its byte code and the values and functions that it uses.
-
-    Also of functions that were never in a file, such as those of a notebook.
-    """
-    compiled = function.__code__
-    cells = {
-        name: cell.cell_contents
-        for name, cell in zip(compiled.co_freevars, function.__closure__ or (), strict=True)
-    }
-    known = {n: function.__globals__[n] for n in compiled.co_names if n in function.__globals__}
-    used = {}
-    for name, value in sorted({**known, **cells}.items()):
-        if inspect.isfunction(value):
-            ours = value.__module__ == function.__module__
-            used[name] = code(value, depth - 1) if depth and ours else value.__qualname__
-        elif isinstance(value, int | float | str | tuple | bool | frozenset):
-            used[name] = repr(value)
-    constants = [c if not inspect.iscode(c) else c.co_code.hex() for c in compiled.co_consts]
-    return f"{compiled.co_code.hex()} {constants!r} {compiled.co_names} {used}"
 
 
 def _identity(chunk: Chunk) -> dict[str, Any]:

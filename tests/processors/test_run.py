@@ -1,3 +1,4 @@
+import importlib
 import os
 import random
 import sys
@@ -109,7 +110,7 @@ def test_every_chunk_is_summed_once_and_accounted(plan):
 
 def test_progress_hears_of_every_chunk(plan):
     seen = []
-    run(plan, Counter(raiser(KeyError("no"))), InProcess(), progress=seen.append)
+    run(plan, Counter(raiser(KeyError("no"))), InProcess(), progress=lambda c, _: seen.append(c))
     assert seen == plan
 
 
@@ -126,10 +127,35 @@ def test_threads_give_the_same_to_the_last_bit(toy_plan, processor, in_process):
             assert (content(output), ledger) == in_process
 
 
-def test_loky_workers_give_the_same_to_the_last_bit(toy_plan, processor, in_process):
-    with open_executor("futures", workers=2) as executor:
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_loky_workers_give_the_same_to_the_last_bit(toy_plan, processor, in_process, workers):
+    with open_executor("futures", workers=workers) as executor:
         output, ledger = run(toy_plan, processor, executor)
     assert (content(output), ledger) == in_process
+
+
+def test_workers_that_stay_do_not_run_the_code_of_before(plan, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = tmp_path / "edited_between_runs.py"
+    text = (
+        "from fileset.coffea_api import ProcessorABC\n"
+        "class Own(ProcessorABC):\n"
+        "    def process(self, events):\n"
+        "        m = events.metadata\n"
+        "        key = (m['fileuuid'], m['entrystart'], m['entrystop'])\n"
+        "        return {m['dataset']: {'n': EACH * len(events), 'ledger': [key]}}\n"
+        "    def postprocess(self, accumulator):\n"
+        "        return accumulator\n"
+    )
+    found = []
+    for each in ("1", "10", "10"):
+        source.write_text(text.replace("EACH", each), encoding="utf-8")
+        module = importlib.import_module("edited_between_runs")
+        module = importlib.reload(module)
+        with open_executor("futures", workers=2) as executor:
+            output, _ = run(plan, module.Own(), executor)
+        found.append(output["nd"]["n"])
+    assert found == [CHUNKS, 10 * CHUNKS, 10 * CHUNKS]
 
 
 def test_dask_workers_give_the_same_to_the_last_bit(toy_plan, processor, in_process):
@@ -206,7 +232,7 @@ def test_cancelled_task_is_a_missing_chunk(plan):
             return future
 
     _, ledger = run(plan[:1], Counter(), Cancelling())
-    assert [row.missing for row in ledger.missing] == ["CancelledError: "]
+    assert [row.missing for row in ledger.missing] == ["CancelledError"]
 
 
 class Flaky:

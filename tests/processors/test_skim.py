@@ -123,6 +123,29 @@ def test_a_cut_value_changed_in_memory_opens_them(processed, monkeypatch):
         assert processed(NuoneProcessor("note_window", "none"))[1] == every
 
 
+def test_a_table_that_a_cut_looks_up_opens_them_when_it_is_changed(processed, monkeypatch):
+    limits = {"lowest": 0.4}
+    cut = {"recoil_energy": lambda e: e.recoil_energy > limits["lowest"]}
+    monkeypatch.setitem(SELECTIONS, "note_window", cut)
+    for limits["lowest"], every in ((0.4, 9), (0.5, 9), (0.4, 0)):
+        assert processed(NuoneProcessor("note_window", "none"))[1] == every
+
+
+def test_a_run_that_is_stopped_goes_on_from_its_skims(processed, description, tmp_path):
+    left = iter([False] * 5)
+    partial = process_fileset(
+        load_fileset(description),
+        NuoneProcessor(SELECTION),
+        Execution(skim=tmp_path / "skim", chunksize=500),
+        stop=lambda: next(left, True),
+    )
+    missing = len(partial.ledger.missing)
+    whole, opened = processed()
+    assert 0 < missing == opened < 9
+    plain = Execution(chunksize=500)
+    assert_same(whole, process_fileset(load_fileset(description), NuoneProcessor(SELECTION), plain))
+
+
 def test_changed_code_opens_them(processed, monkeypatch, tmp_path):
     _, every = processed()
     source = tmp_path / "columns.py"

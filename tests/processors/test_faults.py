@@ -1,0 +1,280 @@
+"""What goes wrong in one place costs no more than that, and the rest is what it always is."""
+
+import contextlib
+import os
+import resource
+import shutil
+import signal
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+import pytest
+
+from fileset import InputError, load_fileset, make_plan
+from fileset.atomic import renamed_when_complete
+from fileset.simulate import simulate
+from processors import NuoneProcessor
+from processors import run as running
+from processors.checkpoints import encode
+from processors.executors import EXECUTORS, InProcess, open_executor
+from processors.pipeline import Execution, process_fileset
+from processors.run import run
+from processors.templates import Templates
+
+# Workers of other processes cannot import this file.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+GIB = 2**30
+POOLS = ("iterative", "threads", "futures")
+
+
+class Faulty(NuoneProcessor):
+    """Does something before the second chunk of each file, as often as there is room in a file."""
+
+    def __init__(self, fault, counts=None, times=99):
+        super().__init__(variations="flux")
+        self.fault = fault
+        self.counts = str(counts) if counts else None
+        self.times = times
+
+    def process(self, events):
+        if events.metadata["entrystart"] > 0 and self.first():
+            self.fault()
+        return super().process(events)
+
+    def first(self):
+        """Whether there were not so many of these yet, in whichever process."""
+        if self.counts is None:
+            return True
+        with Path(self.counts).open("a+b", buffering=0) as file:
+            file.write(b".")
+            return file.tell() <= self.times
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_memory():
+    """Ask for more than this process may have, as on a machine that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (64 * GIB, limits[1]))
+    try:
+        np.ones(65 * GIB // 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two files of which every chunk has selected events."""
+    made = tmp_path_factory.mktemp("faults") / "nd"
+    simulate(made, sample="nuone", events=3000, seed=301, files=2)
+    return made
+
+
+@pytest.fixture(scope="module")
+def plan(folder):
+    """Two files of two chunks each."""
+    return make_plan(load_fileset({"nd": {"files": [str(folder / "*.root")]}}), chunksize=1000)
+
+
+def content(output):
+    return {name: encode(result) for name, result in output.items()}
+
+
+@pytest.fixture(scope="module")
+def clean(plan):
+    """Sum of the chunks that are asked for, when nothing goes wrong."""
+
+    def of(chunks=plan):
+        output, ledger = run(chunks, NuoneProcessor(variations="flux"), InProcess())
+        return content(output), ledger.pot("nd")
+
+    return of
+
+
+def result(ran):
+    output, ledger = ran
+    return content(output), ledger.pot("nd")
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_an_exception_in_one_chunk_costs_that_chunk(plan, clean, name):
+    def fault():
+        raise ZeroDivisionError("once")
+
+    with open_executor(name, workers=2) as executor:
+        ran = run(plan, Faulty(fault), executor)
+    assert [row.missing for row in ran[1].missing] == ["ZeroDivisionError: once"] * 2
+    assert result(ran) == clean([chunk for chunk in plan if chunk.start == 0])
+
+
+def test_an_exception_in_a_variation_says_which_and_where(plan, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from processors import variation\n"
+        "@variation(uses=('true_neutrino_energy',))\n"
+        "def broken(events):\n    return {}['no such key']\n"
+    )
+    _, ledger = run(plan, NuoneProcessor(variations=str(path)), InProcess())
+    (first, *_) = ledger.missing
+    assert first.missing == (
+        f"KeyError: 'no such key', in variation 'broken', dataset 'nd', {plan[0].path}, "
+        f"entries 0-{plan[0].stop}"
+    )
+
+
+@contextlib.contextmanager
+def gone(path):
+    """A file that is not there for a while."""
+    away = f"{path}.away"
+    shutil.move(path, away)
+    try:
+        yield
+    finally:
+        shutil.move(away, path)
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_file_that_is_removed_behind_the_plan_costs_its_chunks(plan, clean, name):
+    path = plan[-1].path
+    with gone(path), open_executor(name, workers=2) as executor:
+        ran = run(plan, NuoneProcessor(variations="flux"), executor, skip_bad_files=True)
+    assert {row.path for row in ran[1].missing} == {path}
+    assert all("no such file" in row.missing for row in ran[1].missing)
+    assert result(ran) == clean([chunk for chunk in plan if chunk.path != path])
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_file_that_is_removed_stops_the_run_which_goes_on_when_it_is_back(
+    plan, clean, name, tmp_path
+):
+    processor = NuoneProcessor(variations="flux")
+    with open_executor(name, workers=2) as executor:
+        with (
+            gone(plan[-1].path),
+            pytest.raises(InputError, match=r"dataset 'nd', .*nuone_fhc_0001.root: no such file"),
+        ):
+            run(plan, processor, executor, resume=tmp_path)
+        kept = len(list(tmp_path.iterdir()))
+        resumed = []
+        ran = run(
+            plan,
+            processor,
+            executor,
+            resume=tmp_path,
+            progress=lambda chunk, outcome: resumed.append(outcome.resumed),
+        )
+    assert (result(ran), sum(resumed)) == (clean(), kept)
+    assert kept or name != "iterative"
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_file_that_is_cut_behind_the_plan_costs_its_chunks(plan, clean, tmp_path, name):
+    whole, cut = (shutil.copy(path, tmp_path) for path in dict.fromkeys(c.path for c in plan))
+    copied = make_plan(load_fileset({"nd": {"files": [whole, cut]}}), chunksize=1000)
+    os.truncate(cut, Path(cut).stat().st_size // 3)
+    with open_executor(name, workers=2) as executor:
+        ran = run(copied, NuoneProcessor(variations="flux"), executor)
+    assert {row.path for row in ran[1].missing} == {str(cut)}
+    assert result(ran) == clean([chunk for chunk in plan if chunk.path == plan[0].path])
+
+
+def test_a_worker_that_is_killed_once_costs_nothing(plan, clean, tmp_path):
+    with open_executor("futures", workers=2) as executor:
+        ran = run(plan, Faulty(kill, tmp_path / "count", times=1), executor)
+    assert (result(ran), ran[1].missing) == (clean(), [])
+
+
+def test_chunks_that_kill_their_worker_every_time_cost_themselves_alone(plan, clean):
+    with open_executor("futures", workers=2) as executor:
+        ran = run(plan, Faulty(kill), executor)
+    missing = [row.missing for row in ran[1].missing]
+    assert len(missing) == 2
+    assert all(line.startswith("its worker died twice") for line in missing)
+    assert "take a smaller --chunksize" in missing[0]
+    assert result(ran) == clean([chunk for chunk in plan if chunk.start == 0])
+
+
+def test_a_worker_that_is_killed_by_hand_costs_nothing(plan, clean):
+    with open_executor("futures", workers=2) as executor:
+        victim = executor.submit(os.getpid).result()
+        threading.Timer(0.3, os.kill, (victim, signal.SIGKILL)).start()
+        ran = run(plan, Faulty(lambda: time.sleep(0.4)), executor)
+    assert (result(ran), ran[1].missing) == (clean(), [])
+
+
+@pytest.mark.parametrize("name", ["threads", "futures"])
+def test_a_worker_that_is_out_of_memory_tries_again_alone(plan, clean, tmp_path, name):
+    with open_executor(name, workers=2) as executor:
+        ran = run(plan, Faulty(take_memory, tmp_path / "count", times=2), executor)
+    assert (result(ran), ran[1].missing) == (clean(), [])
+
+
+def test_chunks_that_are_too_large_for_the_memory_say_so(plan, clean):
+    with open_executor("futures", workers=2) as executor:
+        ran = run(plan, Faulty(take_memory), executor)
+    missing = [row.missing for row in ran[1].missing]
+    assert len(missing) == 2
+    assert missing[0].startswith("MemoryError: Unable to allocate 65.0 GiB")
+    assert missing[0].endswith("take a smaller --chunksize or fewer --workers")
+    assert result(ran) == clean([chunk for chunk in plan if chunk.start == 0])
+
+
+def test_what_is_stopped_is_the_sum_of_what_is_done(plan, clean):
+    asked = iter([False] * 3)
+    ran = run(plan, NuoneProcessor(variations="flux"), InProcess(), stop=lambda: next(asked, True))
+    missing = [row.missing for row in ran[1].missing]
+    assert 0 < len(missing) < len(plan)
+    assert set(missing) == {running.INTERRUPTED}
+    assert result(ran) == clean(plan[: -len(missing)])
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_what_is_stopped_early_is_the_sum_of_what_was_done_until_then(plan, clean, name):
+    done = []
+    with open_executor(name, workers=1) as executor:
+        ran = run(
+            plan,
+            Faulty(lambda: time.sleep(1.0)),
+            executor,
+            progress=lambda chunk, outcome: done.append(chunk),
+            stop=lambda: bool(done),
+        )
+    good = [c for c, row in zip(plan, ran[1].rows, strict=True) if not row.missing]
+    assert 0 < len(good) < len(plan)
+    assert result(ran) == clean(good)
+
+
+def test_two_runs_that_write_one_file_leave_that_of_one(toy, tmp_path):
+    fileset = {"nd_data": load_fileset(toy)["nd_data"]}
+    made = [
+        process_fileset(fileset, NuoneProcessor(variations=name), Execution())
+        for name in ("none", "none")
+    ]
+    path = tmp_path / "t.zip"
+    threads = [threading.Thread(target=one.save, args=(path,)) for one in made for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [p.name for p in tmp_path.iterdir()] == ["t.zip"]
+    assert zipfile.ZipFile(path).testzip() is None
+    found, expected = Templates.load(path).hist, made[0].hist
+    assert found.view(flow=True).tobytes() == expected.view(flow=True).tobytes()
+
+
+def test_what_two_write_at_once_is_never_mixed(tmp_path):
+    path = tmp_path / "x"
+    with renamed_when_complete(path) as one, renamed_when_complete(path) as other:
+        assert one != other
+        one.write_text("one")
+        other.write_text("other")
+    assert path.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [path]

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,6 @@ from .variations.make_files import make_file
 from .variations.report import machine, markdown
 
 EVENTS = 20
-WORKERS = (1, 2)
 
 
 def copies(folder: Path, count: int) -> None:
@@ -76,7 +75,7 @@ def interrupt_after(count: int) -> Callable[[str, FileInfo | str], None]:
     return progress
 
 
-def measure(folder: Path, count: int) -> Iterator[list[str]]:
+def measure(folder: Path, count: int, processes: Sequence[int]) -> Iterator[list[str]]:
     """Rows of the table, and the checks that every one found all files."""
     fileset = load_fileset(f"{folder}/*.root")
     (dataset,) = fileset
@@ -90,7 +89,7 @@ def measure(folder: Path, count: int) -> Iterator[list[str]]:
         per_file = f"{1e3 * wall / count:.2f}"
         return [title, str(workers), f"{wall:.2f}", f"{cpu:.2f}", per_file]
 
-    for workers in WORKERS:
+    for workers in processes:
         yield timed("cold", folder / f"cold{workers}.json.gz", workers)
     target = folder / "resumed.json.gz"
     with contextlib.suppress(Interrupted):
@@ -111,11 +110,12 @@ def size(path: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.preprocess", description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], help="of a cold run")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copies(folder, arguments.files)
-        rows = list(measure(folder, arguments.files))
+        rows = list(measure(folder, arguments.files, arguments.processes))
         found = size(folder / "resumed.json.gz")
     print(machine(shlex.join(["python", "-m", "benchmarks.preprocess", *sys.argv[1:]])))
     print(f"{arguments.files} files\n")

@@ -191,7 +191,7 @@ def test_encrypted_cluster_gives_the_same_with_a_variation_of_a_file_that_it_can
 def killing(worker):
     """Progress that kills a worker at the first chunk that is done."""
 
-    def kill(chunk):
+    def kill(chunk, outcome):
         worker.kill()
         worker.wait()
 

@@ -253,6 +253,11 @@ def _source_file(name: str) -> Path | None:
     return next((file for file in files if file.is_file()), None)
 
 
+def _is_package(name: str) -> bool:
+    source = _source_file(name)
+    return source is None or source.name == "__init__.py"
+
+
 @functools.cache
 def _read(name: str, path: Path, changed: int) -> tuple[str, frozenset[str]]:
     """Digest of a source file, and the modules that it may import."""
@@ -275,7 +280,10 @@ def _read(name: str, path: Path, changed: int) -> tuple[str, frozenset[str]]:
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            imported |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+            imported.add(module)
+            # Names in a package may be modules, those in a module are not.
+            if _is_package(module):
+                imported |= {f"{module}.{alias.name}" for alias in node.names}
     parents = {m.rsplit(".", n)[0] for m in imported for n in range(1, m.count(".") + 1)}
     return digest, frozenset(imported | parents)
 

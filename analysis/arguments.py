@@ -115,6 +115,11 @@ def parser() -> argparse.ArgumentParser:
     _limit_options(verb)
     _json_option(verb)
 
+    verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
+    verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
+    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    _json_option(verb)
+
     verb = _verb(verbs, "report", "self-contained HTML page and figures", "report t.zip --out page")
     verb.add_argument("templates", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="folder to write")

@@ -294,8 +294,9 @@ def limit(arguments: argparse.Namespace) -> int:
         from processors.templates import Templates
 
         return _print_limit(Templates.load(arguments.source), arguments)
+    from .experiment_tables import inputs_sentence, recomputed_table
     from .experiments import recompute, recompute_all
-    from .tables import encode, recomputed_table
+    from .tables import encode
 
     options: dict[str, Any] = {
         "confidence_level": arguments.cl,
@@ -308,14 +309,23 @@ def limit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(encode(limits))
         return 0
-    first = limits[0]
-    print(f"{first.source}\n{100 * first.confidence_level:g} % C.L., {first.exposure:.4g} POT, ")
-    print(
-        f"{first.yield_per_mu2:.3f} signal events per (1e-9 mu_B)^2 with nu-e fraction "
-        f"{first.nue_fraction:g} of the expectation"
-    )
+    print(f"{limits[0].source}\n{inputs_sentence(limits[0])}")
     _print_table(recomputed_table(limits))
-    print(first.notes.strip())
+    print(f"{limits[0].reason}\n{limits[0].notes}".strip())
+    return 0
+
+
+def table(arguments: argparse.Namespace) -> int:
+    """Print every experiment, published and recomputed."""
+    from .experiment_tables import world_table
+    from .experiments import world_rows
+    from .tables import encode
+
+    rows = world_rows(arguments.names or None, releases=arguments.data)
+    if arguments.json:
+        print(encode(rows))
+    else:
+        _print_table(world_table(rows))
     return 0
 
 
@@ -330,7 +340,7 @@ def report(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, simulate, files, columns, process, show, covariance, limit, report)
+    for command in (demo, simulate, files, columns, process, show, covariance, limit, table, report)
 }
 
 

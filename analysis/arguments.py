@@ -118,6 +118,10 @@ def parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
     verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
     verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    verb.add_argument("--plot", type=Path, metavar="FILE", help="limits as .png or .svg")
+    verb.add_argument(
+        "--flavours", type=Path, metavar="FILE", help="delta chi2 of XENONnT by flavour, as figure"
+    )
     _json_option(verb)
 
     verb = _verb(verbs, "report", "self-contained HTML page and figures", "report t.zip --out page")

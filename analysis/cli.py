@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fileset import Chunk, Fileset
     from processors.templates import Templates
 
+    from .experiments import WorldRow
     from .tables import Table
 
 PACKAGES = ("fileset", "processors", "analysis")
@@ -322,6 +323,8 @@ def table(arguments: argparse.Namespace) -> int:
     from .tables import encode
 
     rows = world_rows(arguments.names or None, releases=arguments.data)
+    if arguments.plot or arguments.flavours:
+        _draw_world(rows, arguments)
     if arguments.json:
         print(encode(rows))
     else:
@@ -426,6 +429,25 @@ def _print_templates(templates: "Templates", pot: float | None) -> None:
     print(variations_line(templates.variations))
     for note in notes(templates):
         print(f"note: {note}")
+
+
+def _draw_world(rows: "Sequence[WorldRow]", arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from . import world_plots
+    from .experiments import find_experiment, flavour_curves
+    from .plots import image
+
+    figures = {}
+    if arguments.plot:
+        figures[arguments.plot] = world_plots.comparison(rows)
+    if arguments.flavours:
+        moments = np.linspace(0.0, 2.5e-11, 126)
+        curves = flavour_curves(find_experiment("xenonnt"), moments, arguments.data)
+        figures[arguments.flavours] = world_plots.flavour_limits(curves)
+    for path, figure in figures.items():
+        path.write_bytes(image(figure, path.suffix[1:]))
+        print(f"figure: {path}", file=sys.stderr)
 
 
 def _print_limit(templates: "Templates", arguments: argparse.Namespace) -> int:

@@ -7,15 +7,18 @@ assumed or not verified. Add an experiment by adding a file.
 from .counting import signal_yield
 from .recompute import Limit, recompute, recompute_all
 from .rows import BOUNDED, EXPERIMENTS, Experiment, find_experiment, load_experiments
+from .spectrum import FlavourCurves, flavour_curves
 from .world import WorldRow, world_rows
 
 __all__ = [
     "BOUNDED",
     "EXPERIMENTS",
     "Experiment",
+    "FlavourCurves",
     "Limit",
     "WorldRow",
     "find_experiment",
+    "flavour_curves",
     "load_experiments",
     "recompute",
     "recompute_all",

@@ -170,6 +170,62 @@ def spectrum_fit(
     return SpectrumFit(spectrum.counts, spectrum.background, signal, inputs["background_syst"])
 
 
+class FlavourCurves(NamedTuple):
+    """How a fit gets worse with the moment of each flavour, the others zero.
+
+    Attributes
+    ----------
+    system : str
+        Experiment in words.
+    mu_nu : ndarray, shape (n,)
+        Moments [Bohr magneton].
+    delta : dict of str to ndarray, shape (n,)
+        -2 Delta ln L from the best physical fit, for ``"effective"`` and each flavour.
+    """
+
+    system: str
+    mu_nu: Floats
+    delta: dict[str, Floats]
+
+
+def flavour_curves(
+    experiment: Experiment, mu_nu: ArrayLike, releases: Path | None = None
+) -> FlavourCurves:
+    """Profile likelihoods of the effective moment and of the moment of each flavour.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Row of the method ``xenon_spectrum``.
+    mu_nu : array_like of float, shape (n,)
+        Moments [Bohr magneton], >= 0.
+    releases : Path, optional
+        Folder that holds the folders of data releases.
+
+    Returns
+    -------
+    FlavourCurves
+        The normalisation of the background is fitted at every moment.
+
+    Raises
+    ------
+    ValueError
+        For a row of another method.
+    MissingReleaseError
+        If the release of the row is not there.
+    """
+    if experiment.method != "xenon_spectrum":
+        raise ValueError(
+            f"{experiment.name} has no recoil spectrum; its likelihood is {experiment.method}"
+        )
+    moments = np.asarray(mu_nu, dtype=float)
+    delta = {
+        moment: spectrum_fit(experiment, releases, moment).delta(moments**2 / MU2_REFERENCE)
+        for moment in ("effective", "nue", "numu", "nutau")
+    }
+    return FlavourCurves(experiment.system, moments, delta)
+
+
 def flavour_shares(moment: str, sin2_theta23: float) -> dict[str, float]:
     """How much of the solar flux has the moment, by flavour as `solar_flux` has them.
 

@@ -16,6 +16,9 @@ LOG = logging.getLogger(__name__)
 UNLIKE = "unlike: "
 """Beginning of the reason of a row whose two numbers are not the same quantity."""
 
+EXPECTED = "recomputed: expected"
+"""In the convention of a row whose recomputed number is a sensitivity without data."""
+
 
 @dataclass(frozen=True)
 class WorldRow:

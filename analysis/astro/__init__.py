@@ -12,6 +12,7 @@ from .plasmon import (
     millicharge_over_sm,
     millicharge_width,
     plasma_frequency,
+    plasmon_energy_loss,
     sm_width,
     tip_of_red_giant_branch,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "millicharge_over_sm",
     "millicharge_width",
     "plasma_frequency",
+    "plasmon_energy_loss",
     "sm_width",
     "thermalisation_moment",
     "tip_of_red_giant_branch",

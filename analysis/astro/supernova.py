@@ -13,8 +13,8 @@ from scipy.special import expit
 from processors.kernels.constants import ALPHA, FM_TO_CM, GEV2_TO_CM2, HBAR_C, K_MAGNETIC, SECOND
 
 from ..theory.domain import fraction, non_negative, positive
+from .plasmon import ERG
 
-ERG = 1.0 / 1.602176634e-3  # [GeV], exact in the SI of 2019
 _CM = 1.0 / (HBAR_C * FM_TO_CM)  # centimetre [GeV^-1]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
 _TAIL = 30.0  # temperatures beyond the chemical potential: exp(-30) is left out

@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.special import kn
 
 from analysis.astro import (
     allowed_helicity_flip,
     degrees_of_freedom,
     extra_neutrinos,
     helicity_flip_luminosity,
+    magnetic_over_sm,
+    plasma_frequency,
+    plasmon_energy_loss,
     thermalisation_moment,
     tip_of_red_giant_branch,
 )
@@ -22,6 +26,7 @@ from analysis.astro.thermal import flip_rate
 from analysis.experiments import EXPERIMENTS, recompute
 from analysis.experiments.stars import red_giant_tip
 
+PLASMA = {"temperature": 8.6e-6, "density": 2e5, "electron_fraction": 0.5}
 CORE = {
     "temperature": 0.03,
     "density": 8e14,
@@ -131,3 +136,29 @@ def test_tip_that_no_moment_explains_is_refused(observed):
 def test_radiative_decay_follows_the_known_coefficient():
     # 5.3 / s (mu / mu_B)^2 (m / eV)^3
     assert recompute("radiative_solar").observed == pytest.approx((5.31 * 7e9) ** -0.5, rel=2e-3)
+
+
+def test_plasmon_losses_are_in_the_ratio_of_their_widths():
+    magnetic, sm = plasmon_energy_loss(2e-12, **PLASMA)
+    ratio = magnetic_over_sm(plasma_frequency(2e5, 0.5), 2e-12)
+    assert magnetic / sm == pytest.approx(float(ratio))
+
+
+def test_plasmon_loss_is_the_series_of_boltzmann_terms():
+    # integral k^2 / (exp(omega / T) - 1) = sum_n m^2 T / n K_2(n m / T)
+    T, m = PLASMA["temperature"], float(plasma_frequency(2e5, 0.5))
+    series = sum(m**2 * T / n * kn(2, n * m / T) for n in range(1, 60))
+    width = (1e-12 * 296.304) ** 2 * m**3 / (24.0 * np.pi)
+    gev5 = series / np.pi**2 * m * width
+    expected = gev5 * 1.602176634e-3 / 1.973269804e-14**3 / 6.582119569e-25 / 2e5
+    assert plasmon_energy_loss(1e-12, **PLASMA)[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_of_the_standard_model_in_a_core_is_a_few_erg_per_gram_and_second():
+    # Raffelt 1996: about 4 with longitudinal plasmons, 8.6 keV of plasma frequency.
+    assert 2.0 < plasmon_energy_loss(0.0, **PLASMA)[1] < 5.0
+
+
+def test_emission_limit_is_where_the_losses_are_equal():
+    magnetic, sm = plasmon_energy_loss(recompute("rg_raffelt").observed, **PLASMA)
+    assert magnetic == pytest.approx(sm)

@@ -216,6 +216,12 @@ INPUTS: dict[str, dict[str, Check]] = {
         "observed": number(-math.inf),  # [mag]
         "uncertainties": numbers,  # of observation and theory [mag]
     },
+    "plasmon_emission": {
+        "temperature": number(),  # [GeV]
+        "density": number(),  # [g/cm^3]
+        "electron_fraction": _FRACTION,
+        "excess": number(),  # magnetic over Standard Model loss [1]
+    },
     "supernova": {
         "temperature": number(),  # [GeV]
         "density": number(),  # [g/cm^3]

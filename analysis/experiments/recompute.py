@@ -19,6 +19,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
     "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
     "xenon_spectrum": spectrum.xenon_spectrum,
     "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
+    "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
     "supernova": lambda row, cl, _: stars.supernova(row),
     "thermalisation": lambda row, cl, _: stars.thermalisation(row),
     "radiative_decay": lambda row, cl, _: stars.radiative_decay(row),
@@ -26,7 +27,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
 }
 # Their numbers have the level of the publication, or none.
 _AT_PUBLISHED_LEVEL = (
-    *("relation", "solar_flavour", "supernova", "thermalisation"),
+    *("relation", "solar_flavour", "plasmon_emission", "supernova", "thermalisation"),
     *("radiative_decay", "dirac_moment"),
 )
 

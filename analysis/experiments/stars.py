@@ -9,6 +9,7 @@ from processors.kernels.constants import EV
 
 from ..astro import (
     allowed_helicity_flip,
+    plasmon_energy_loss,
     thermalisation_moment,
     tip_of_red_giant_branch,
 )
@@ -56,6 +57,26 @@ def red_giant_tip(experiment: Experiment, cl: float) -> Outcome:
         f"{100 * cl:g} % CL one-sided, Gaussian in magnitude: tip brighter than {brightest:.2f}"
     )
     return Outcome(moment, "red_giant_tip", convention)
+
+
+def plasmon_emission(experiment: Experiment) -> Outcome:
+    """Moment with which plasmons lose a given multiple of what they lose in the Standard Model.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Row of the method ``plasmon_emission``.
+
+    Returns
+    -------
+    Outcome
+        Without a confidence level.
+    """
+    inputs = dict(experiment.inputs)
+    excess = inputs.pop("excess")
+    magnetic, sm = plasmon_energy_loss(_LARGEST_TIP, **inputs)
+    convention = f"magnetic over Standard Model loss below {excess:g}; no confidence level"
+    return Outcome(_LARGEST_TIP * math.sqrt(excess * sm / magnetic), "plasmon_emission", convention)
 
 
 def supernova(experiment: Experiment) -> Outcome:

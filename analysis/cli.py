@@ -438,6 +438,9 @@ def _draw_world(rows: "Sequence[WorldRow]", arguments: argparse.Namespace) -> No
     from .experiments import find_experiment, flavour_curves
     from .plots import image
 
+    for path in (arguments.plot, arguments.flavours):
+        if path and not path.parent.is_dir():
+            raise ValueError(f"{path}: no such folder {path.parent}; make it")
     figures = {}
     if arguments.plot:
         figures[arguments.plot] = world_plots.comparison(rows)

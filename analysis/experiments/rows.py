@@ -76,7 +76,8 @@ class Experiment:
     confidence_level : float or None
         Level of ``published``; None where there is none.
     tolerance : float or None
-        Largest difference of the ratio recomputed / published from 1 that is understood.
+        Largest difference of the ratio recomputed / published from 1 that is understood; may be
+        None where the two are ``unlike``.
     unlike : str
         Why recomputed and published number are not the same quantity; empty if they are.
     notes : str
@@ -164,9 +165,11 @@ def _check_published(where: str, row: Mapping[str, Any]) -> None:
         raise ValueError(
             f"{where}: published_low = {row['published_low']}; expected less than published"
         )
-    if ("tolerance" in row) != ("published" in row and row["method"] != "quoted"):
+    recomputed = "published" in row and row["method"] != "quoted"
+    if ("tolerance" in row) > recomputed or ("tolerance" in row or "unlike" in row) < recomputed:
         raise ValueError(
-            f"{where}: tolerance is needed where a published number is recomputed, and only there"
+            f"{where}: tolerance is needed where a published number is recomputed that is not "
+            "unlike, and makes no sense where none is"
         )
 
 

@@ -152,6 +152,19 @@ def test_command_prints_rows_with_the_agreed_keys(tmp_path):
     assert "xenonnt is not recomputed" in done.stderr
 
 
+def test_figures_are_written_where_they_are_asked_for(tmp_path, shared):
+    figures = [tmp_path / "limits.svg", tmp_path / "flavours.png"]
+    options = ["--plot", figures[0], "--flavours", figures[1], "--data", shared / "data/limits"]
+    command = [sys.executable, "run.py", "table", "lsnd", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "lsnd" in done.stdout
+    assert all(figure.stat().st_size > 5000 for figure in figures)
+    command[5] = tmp_path / "absent/limits.svg"
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no such folder" in done.stderr
+
+
 def test_unknown_row_of_the_table_names_the_closest():
     with pytest.raises(ValueError, match=r"no experiment 'xenonn'.*closest: xenonnt"):
         world_rows(["xenonn"])

@@ -69,7 +69,7 @@ def find_release(name: str, folder: Path | None = None) -> Path:
     if not (home / name).is_dir():
         raise MissingReleaseError(
             f"no data release {name} in {home}; fetch it from its authors, then name the folder "
-            f"that holds it with --data or {VARIABLE}"
+            f"that holds it with 'table --data' or {VARIABLE}"
         )
     return home / name
 

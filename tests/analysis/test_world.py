@@ -25,8 +25,13 @@ KEYS = [
 
 
 @pytest.fixture(scope="module")
-def table(shared):
-    return {row.id: row for row in world_rows(releases=shared / "data/limits")}
+def table():
+    return {row.id: row for row in world_rows()}
+
+
+def skip_without_release(row):
+    if "no data release" in row.reason:
+        pytest.skip(f"{row.id} is NOT tested: {row.reason.partition(';')[0]}")
 
 
 def test_every_published_limit_of_the_reference_list_has_a_row(shared):
@@ -43,6 +48,7 @@ def test_table_is_grouped_by_what_is_bounded(table):
 
 @pytest.mark.parametrize("name", [n for n, row in EXPERIMENTS.items() if row.tolerance])
 def test_recomputed_number_is_within_the_tolerance_of_its_row(table, name):
+    skip_without_release(table[name])
     assert abs(table[name].ratio - 1.0) <= EXPERIMENTS[name].tolerance
 
 
@@ -51,6 +57,7 @@ def test_every_row_says_why_and_by_which_convention(table, name):
     row = table[name]
     assert row.reason
     assert row.convention.startswith("published: ")
+    skip_without_release(row)
     assert (row.recomputed is None) == (row.method == "quoted")
     assert (row.recomputed is None) == ("recomputed: " not in row.convention)
     assert (row.ratio is None) == (row.published is None or row.recomputed is None)
@@ -135,7 +142,7 @@ def test_missing_release_is_skipped_loudly(tmp_path, caplog):
 
 def test_release_is_looked_for_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("NUDIPOLE_DATA", str(tmp_path))
-    with pytest.raises(MissingReleaseError, match="--data or NUDIPOLE_DATA"):
+    with pytest.raises(MissingReleaseError, match="'table --data' or NUDIPOLE_DATA"):
         find_release("xenonnt_2022")
     (tmp_path / "xenonnt_2022").mkdir()
     assert find_release("xenonnt_2022") == tmp_path / "xenonnt_2022"

@@ -11,7 +11,7 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -332,6 +332,32 @@ def table(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def sensitivity(arguments: argparse.Namespace) -> int:
+    """Print expected limits against exposure, threshold and uncertainty."""
+    from .experiment_tables import sensitivity_table
+    from .experiments import find_experiment, sensitivity_scan
+    from .tables import encode
+
+    row = find_experiment(arguments.name)
+    systematics = _numbers("--systematics", arguments.systematics)
+    scans = {"exposure": arguments.exposures, "threshold": arguments.thresholds}
+    found = []
+    for varied, text in scans.items():
+        values = _numbers(f"--{varied}s", text)
+        options = {"cl": arguments.cl, "method": arguments.method}
+        found += sensitivity_scan(row, varied, values, systematics, **options)
+    if arguments.plot:
+        from .world_plots import sensitivity as draw
+
+        _write_figures({arguments.plot: lambda: draw(row.system, found)})
+    if arguments.json:
+        print(encode(found))
+    else:
+        _print_table(sensitivity_table(row.system, found))
+        print(row.reason)
+    return 0
+
+
 def report(arguments: argparse.Namespace) -> int:
     """Write the HTML page and its figures."""
     from processors.templates import Templates
@@ -343,7 +369,10 @@ def report(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, simulate, files, columns, process, show, covariance, limit, table, report)
+    for command in (
+        *(demo, simulate, files, columns, process, show, covariance),
+        *(limit, table, sensitivity, report),
+    )
 }
 
 
@@ -436,21 +465,31 @@ def _draw_world(rows: "Sequence[WorldRow]", arguments: argparse.Namespace) -> No
 
     from . import world_plots
     from .experiments import find_experiment, flavour_curves
-    from .plots import image
 
-    for path in (arguments.plot, arguments.flavours):
-        if path and not path.parent.is_dir():
-            raise ValueError(f"{path}: no such folder {path.parent}; make it")
-    figures = {}
-    if arguments.plot:
-        figures[arguments.plot] = world_plots.comparison(rows)
-    if arguments.flavours:
+    def flavours() -> Any:
         moments = np.linspace(0.0, 2.5e-11, 126)
         curves = flavour_curves(find_experiment("xenonnt"), moments, arguments.data)
-        figures[arguments.flavours] = world_plots.flavour_limits(curves)
-    for path, figure in figures.items():
-        path.write_bytes(image(figure, path.suffix[1:]))
+        return world_plots.flavour_limits(curves)
+
+    figures = {arguments.plot: lambda: world_plots.comparison(rows), arguments.flavours: flavours}
+    _write_figures({path: draw for path, draw in figures.items() if path})
+
+
+def _write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
+    from .plots import image
+
+    for path, draw in figures.items():
+        if not path.parent.is_dir():
+            raise ValueError(f"{path}: no such folder {path.parent}; make it")
+        path.write_bytes(image(draw(), path.suffix[1:]))
         print(f"figure: {path}", file=sys.stderr)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {text}: expected numbers separated by commas") from None
 
 
 def _print_limit(templates: "Templates", arguments: argparse.Namespace) -> int:

@@ -1,11 +1,13 @@
 """Rows of the tables of published experiments that people read."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from .experiments import Limit, WorldRow
+from .experiments import Limit, Sensitivity, WorldRow
 from .experiments.world import UNLIKE
 from .tables import Table
+
+_UNITS = {"exposure": "POT", "threshold": "GeV"}
 
 
 def recomputed_table(limits: Iterable[Limit]) -> Table:
@@ -61,6 +63,22 @@ def world_table(rows: Iterable[WorldRow]) -> Table:
     )
     title = "published limits on magnetic moments; (ratio): quantities that are not alike"
     return Table(title, columns, lines)
+
+
+def sensitivity_table(system: str, found: Sequence[Sensitivity]) -> Table:
+    """Expected limits, one line per exposure or threshold, one column per uncertainty."""
+    systematics = list(dict.fromkeys(point.background_syst for point in found))
+    lines: dict[tuple[str, str], list[str]] = {}
+    for point in found:
+        value = f"{point.value:.3g} {_UNITS[point.varied]}"
+        line = lines.setdefault((point.varied, value), [f"{point.expected_events}"])
+        line.append(f"{point.mu_nu:.3g}")
+    columns = (
+        *("varied", "value", "events without moment"),
+        *(f"mu_nu < at {100 * syst:g} %" for syst in systematics),
+    )
+    title = f"{system}: expected limits in mu_B, {found[0].convention.partition('; ')[2]}"
+    return Table(title, columns, [(*key, *line) for key, line in lines.items()])
 
 
 def _moment(value: float | None) -> str:

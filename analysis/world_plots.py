@@ -1,11 +1,12 @@
-"""Figures of published experiments: all limits side by side, and one spectrum by flavour."""
+"""Figures of published experiments: all limits, one spectrum by flavour, and sensitivities."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .experiments import BOUNDED, FlavourCurves, WorldRow
+from .experiments import BOUNDED, FlavourCurves, Sensitivity, WorldRow
 from .experiments.world import EXPECTED, UNLIKE
 from .plots import Figure, styled
 
@@ -18,6 +19,9 @@ _CURVES = {
     "nutau": (r"$\nu_\tau$", "#009e73"),
 }
 _LEVELS = {"90 %": 2.706, "99 %": 6.635}
+_AXES = {"exposure": "exposure / POT", "threshold": "lowest recoil energy / GeV"}
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#b3005e")
+_MU_UNIT = 1e-9
 _MOMENT_LABEL = r"magnetic moment / $\mu_\mathrm{B}$"
 
 
@@ -107,6 +111,41 @@ def flavour_limits(curves: FlavourCurves) -> Figure:
     axes.set_ylabel(r"$\Delta\chi^2 = -2\,\Delta\ln L$")
     axes.set_title(f"{curves.system}: one moment at a time, the others zero")
     figure.legend(loc="outside lower center", ncols=len(curves.delta))
+    return figure
+
+
+@styled
+def sensitivity(system: str, found: Sequence[Sensitivity]) -> Figure:
+    """Draw expected limits against exposure and against threshold.
+
+    Parameters
+    ----------
+    system : str
+        Experiment in words.
+    found : sequence of Sensitivity
+        Of `sensitivity_scan`, for both.
+
+    Returns
+    -------
+    Figure
+        One panel for each, one curve for each uncertainty.
+    """
+    figure = Figure(figsize=(9.0, 4.4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    systematics = list(dict.fromkeys(point.background_syst for point in found))
+    for axes, (varied, label) in zip(panels, _AXES.items(), strict=True):
+        for syst, colour in zip(systematics, itertools.cycle(_COLOURS)):
+            points = [p for p in found if p.varied == varied and p.background_syst == syst]
+            values = [point.value for point in points]
+            limits = [point.mu_nu / _MU_UNIT for point in points]
+            axes.plot(values, limits, color=colour, marker="o", label=f"{100 * syst:g} %")
+        axes.set_xlabel(label)
+    panels[0].set_xscale("log")
+    panels[0].set_ylabel(r"expected limit on $\mu_\nu$ / $10^{-9}\,\mu_\mathrm{B}$")
+    panels[0].set_ylim(bottom=0.0)
+    level = 100 * found[0].confidence_level
+    panels[1].legend(title=f"{level:g} % C.L., systematic of the expectation", loc="lower right")
+    figure.suptitle(system)
     return figure
 
 

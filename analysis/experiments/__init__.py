@@ -7,6 +7,7 @@ assumed or not verified. Add an experiment by adding a file.
 from .counting import signal_yield
 from .recompute import Limit, recompute, recompute_all
 from .rows import BOUNDED, EXPERIMENTS, Experiment, find_experiment, load_experiments
+from .sensitivity import Sensitivity, sensitivity_scan
 from .spectrum import FlavourCurves, flavour_curves
 from .world import WorldRow, world_rows
 
@@ -16,12 +17,14 @@ __all__ = [
     "Experiment",
     "FlavourCurves",
     "Limit",
+    "Sensitivity",
     "WorldRow",
     "find_experiment",
     "flavour_curves",
     "load_experiments",
     "recompute",
     "recompute_all",
+    "sensitivity_scan",
     "signal_yield",
     "world_rows",
 ]

@@ -138,4 +138,5 @@ def _outcome(
         yield_per_mu2=events,
         nue_fraction=nue_fraction,
         exposure=exposure,
+        n_obs=limit.n_obs,
     )

@@ -18,9 +18,9 @@ class Outcome(NamedTuple):
         Upper limit on the moment [Bohr magneton].
     method, convention : str
         Statistical method by name and in words.
-    signal_events, yield_per_mu2, nue_fraction, exposure : float or None
+    signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
         Of counts: limit on the signal [events], events per (1e-9 Bohr magneton)^2, part of the
-        expectation that is neutrino-electron scattering [1], protons on target.
+        expectation that is neutrino-electron scattering [1], protons on target, observed events.
     """
 
     observed: float
@@ -30,6 +30,7 @@ class Outcome(NamedTuple):
     yield_per_mu2: float | None = None
     nue_fraction: float | None = None
     exposure: float | None = None
+    n_obs: int | None = None
 
 
 def gaussian_limit(estimate: float, sigma: float, cl: float) -> tuple[float, str]:

@@ -54,9 +54,10 @@ class Limit:
         Numbers of the row that were assumed or not verified.
     source, notes, reason : str
         Publication of the inputs; what to know about them; why the numbers differ.
-    signal_events, yield_per_mu2, nue_fraction, exposure : float or None
+    signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
         Of counts: upper limit on the signal [events], signal events per (1e-9 Bohr magneton)^2,
-        part of the expectation taken as neutrino-electron scattering [1], protons on target.
+        part of the expectation taken as neutrino-electron scattering [1], protons on target,
+        observed events, or those that a sensitivity takes as seen.
     """
 
     experiment: str
@@ -75,6 +76,7 @@ class Limit:
     yield_per_mu2: float | None = None
     nue_fraction: float | None = None
     exposure: float | None = None
+    n_obs: int | None = None
 
     @property
     def ratio(self) -> float:

@@ -121,6 +121,36 @@ def parser() -> argparse.ArgumentParser:
     _limit_options(verb)
     _json_option(verb)
 
+    verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
+    verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
+    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    verb.add_argument("--plot", type=Path, metavar="FILE", help="limits as .png or .svg")
+    verb.add_argument(
+        "--flavours", type=Path, metavar="FILE", help="delta chi2 of XENONnT by flavour, as figure"
+    )
+    _json_option(verb)
+
+    verb = _verb(
+        verbs,
+        "sensitivity",
+        "what a count could see: exposure, threshold, uncertainty",
+        "sensitivity nova_kralik --plot sensitivity.png",
+    )
+    verb.add_argument("name", nargs="?", default="nova_kralik", help="row of expected_count")
+    verb.add_argument(
+        "--exposures", default="3.62e20,1.36e21,2.55e21,5e21,1e22", help="[POT], comma-separated"
+    )
+    verb.add_argument(
+        "--thresholds", default="0.1,0.2,0.3,0.4,0.5", help="lowest recoil [GeV], comma-separated"
+    )
+    verb.add_argument(
+        "--systematics", default="0.109,0.05,0.03", help="of the expectation, comma-separated"
+    )
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument("--method", default="cls", help="statistical method, as for limit")
+    verb.add_argument("--plot", type=Path, metavar="FILE", help="curves as .png or .svg")
+    _json_option(verb)
+
     verb = _verb(verbs, "report", "self-contained HTML page and figures", "report t.zip --out page")
     verb.add_argument("templates", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="folder to write")

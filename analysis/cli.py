@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fileset import Fileset
     from processors.templates import Templates
 
+    from .experiments import WorldRow
     from .tables import Table
 
 PACKAGES = ("fileset", "processors", "analysis")
@@ -331,8 +332,9 @@ def limit(arguments: argparse.Namespace) -> int:
         from processors.templates import Templates
 
         return _print_limit(Templates.load(arguments.source), arguments)
+    from .experiment_tables import inputs_sentence, recomputed_table
     from .experiments import recompute, recompute_all
-    from .tables import encode, recomputed_table
+    from .tables import encode
 
     options: dict[str, Any] = {
         "confidence_level": arguments.cl,
@@ -345,14 +347,51 @@ def limit(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(encode(limits))
         return 0
-    first = limits[0]
-    print(f"{first.source}\n{100 * first.confidence_level:g} % C.L., {first.exposure:.4g} POT, ")
-    print(
-        f"{first.yield_per_mu2:.3f} signal events per (1e-9 mu_B)^2 with nu-e fraction "
-        f"{first.nue_fraction:g} of the expectation"
-    )
+    print(f"{limits[0].source}\n{inputs_sentence(limits[0])}")
     _print_table(recomputed_table(limits))
-    print(first.notes.strip())
+    print(f"{limits[0].reason}\n{limits[0].notes}".strip())
+    return 0
+
+
+def table(arguments: argparse.Namespace) -> int:
+    """Print every experiment, published and recomputed."""
+    from .experiment_tables import world_table
+    from .experiments import world_rows
+    from .tables import encode
+
+    rows = world_rows(arguments.names or None, releases=arguments.data)
+    if arguments.plot or arguments.flavours:
+        _draw_world(rows, arguments)
+    if arguments.json:
+        print(encode(rows))
+    else:
+        _print_table(world_table(rows))
+    return 0
+
+
+def sensitivity(arguments: argparse.Namespace) -> int:
+    """Print expected limits against exposure, threshold and uncertainty."""
+    from .experiment_tables import sensitivity_table
+    from .experiments import find_experiment, sensitivity_scan
+    from .tables import encode
+
+    row = find_experiment(arguments.name)
+    systematics = _numbers("--systematics", arguments.systematics)
+    scans = {"exposure": arguments.exposures, "threshold": arguments.thresholds}
+    found = []
+    for varied, text in scans.items():
+        values = _numbers(f"--{varied}s", text)
+        options = {"cl": arguments.cl, "method": arguments.method}
+        found += sensitivity_scan(row, varied, values, systematics, **options)
+    if arguments.plot:
+        from .world_plots import sensitivity as draw
+
+        _write_figures({arguments.plot: lambda: draw(row.system, found)})
+    if arguments.json:
+        print(encode(found))
+    else:
+        _print_table(sensitivity_table(row.system, found))
+        print(row.reason)
     return 0
 
 
@@ -367,7 +406,10 @@ def report(arguments: argparse.Namespace) -> int:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, simulate, files, columns, process, show, covariance, limit, report)
+    for command in (
+        *(demo, simulate, files, columns, process, show, covariance),
+        *(limit, table, sensitivity, report),
+    )
 }
 
 
@@ -427,6 +469,38 @@ def _print_templates(templates: "Templates", pot: float | None) -> None:
     print(variations_line(templates.variations))
     for note in notes(templates):
         print(f"note: {note}")
+
+
+def _draw_world(rows: "Sequence[WorldRow]", arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from . import world_plots
+    from .experiments import find_experiment, flavour_curves
+
+    def flavours() -> Any:
+        moments = np.linspace(0.0, 2.5e-11, 126)
+        curves = flavour_curves(find_experiment("xenonnt"), moments, arguments.data)
+        return world_plots.flavour_limits(curves)
+
+    figures = {arguments.plot: lambda: world_plots.comparison(rows), arguments.flavours: flavours}
+    _write_figures({path: draw for path, draw in figures.items() if path})
+
+
+def _write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
+    from .plots import image
+
+    for path, draw in figures.items():
+        if not path.parent.is_dir():
+            raise ValueError(f"{path}: no such folder {path.parent}; make it")
+        path.write_bytes(image(draw(), path.suffix[1:]))
+        print(f"figure: {path}", file=sys.stderr)
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    try:
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {text}: expected numbers separated by commas") from None
 
 
 def _print_limit(templates: "Templates", arguments: argparse.Namespace) -> int:

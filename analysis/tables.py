@@ -20,7 +20,6 @@ from processors.templates import Templates
 from processors.tracing import Traced
 
 from .covariance import Shifts, relative_size
-from .experiments import Limit
 from .limit.template_count import MomentLimit, TemplateCount
 from .systematics import Systematics
 
@@ -339,28 +338,6 @@ def limits_table(limits: Iterable[MomentLimit]) -> Table:
     ]
     columns = ("method", "mu_nu < [mu_B]", "expected", "+-1 sigma", "convention")
     return Table("upper limits on the effective magnetic moment", columns, rows)
-
-
-def recomputed_table(limits: Iterable[Limit]) -> Table:
-    """Limits of published experiments, recomputed, beside the published ones."""
-    rows = [
-        (
-            limit.experiment,
-            limit.method,
-            f"{limit.published:.3g}",
-            f"{limit.observed:.3g}",
-            f"{limit.ratio:.3f}",
-            f"{limit.signal_events:.3f}",
-            "yes" if limit.verified else f"no: {', '.join(limit.unverified)}",
-            limit.convention,
-        )
-        for limit in limits
-    ]
-    columns = (
-        *("experiment", "method", "published [mu_B]", "recomputed [mu_B]", "ratio"),
-        *("signal events <", "verified", "convention"),
-    )
-    return Table("recomputed limits", columns, rows)
 
 
 def count_sentence(count: TemplateCount) -> str:

@@ -4,11 +4,14 @@ import re
 import runpy
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from analysis.cli import main
+from analysis.experiments import EXPERIMENTS, load_experiments
+from analysis.experiments.inputs import INPUTS
 from fileset.formats import FORMATS
 from processors.columns import provided
 from processors.registry import VARIATIONS
@@ -93,6 +96,26 @@ def generator():
 def test_tables_of_the_formats_are_those_of_the_code(generator):
     page = (DOCS / "inputs.md").read_text(encoding="utf-8")
     assert generator["written"](page) == page, "run: python docs/formats.py"
+
+
+def test_table_of_the_experiments_is_that_of_their_rows():
+    page = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    written = runpy.run_path(str(DOCS / "experiments.py"))["written"]
+    assert written(page) == page, "run: python docs/experiments.py"
+
+
+def test_example_of_an_experiment_is_the_row_of_its_name(tmp_path):
+    page = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "krasnoyarsk.toml").write_text(example, encoding="utf-8")
+    row = load_experiments(tmp_path)["krasnoyarsk"]
+    shortened = {"reason": row.reason, "source": row.source}
+    assert row == replace(EXPERIMENTS["krasnoyarsk"], **shortened)
+
+
+def test_every_likelihood_is_on_the_page_of_the_experiments():
+    page = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    assert [method for method in INPUTS if f"| `{method}` | " not in page] == []
 
 
 def test_table_of_the_columns_says_what_a_format_provides(generator):

@@ -12,18 +12,26 @@ from .plasmon import (
     millicharge_over_sm,
     millicharge_width,
     plasma_frequency,
+    plasmon_energy_loss,
     sm_width,
     tip_of_red_giant_branch,
 )
+from .supernova import allowed_helicity_flip, helicity_flip_luminosity
+from .thermal import degrees_of_freedom, thermalisation_moment
 
 __all__ = [
     "TIP_STATUS",
+    "allowed_helicity_flip",
+    "degrees_of_freedom",
     "extra_neutrinos",
+    "helicity_flip_luminosity",
     "magnetic_over_sm",
     "magnetic_width",
     "millicharge_over_sm",
     "millicharge_width",
     "plasma_frequency",
+    "plasmon_energy_loss",
     "sm_width",
+    "thermalisation_moment",
     "tip_of_red_giant_branch",
 ]

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..theory.domain import non_negative, positive
 
 # Photons, electrons and positrons, and three left-handed neutrinos.
-_G_AT_NEUTRINO_DECOUPLING = 10.75
+G_AT_NEUTRINO_DECOUPLING = 10.75
 
 
 def extra_neutrinos(g_star: ArrayLike, species: ArrayLike = 3) -> NDArray[np.float64]:
@@ -40,10 +40,10 @@ def extra_neutrinos(g_star: ArrayLike, species: ArrayLike = 3) -> NDArray[np.flo
     '0.141'
     """
     degrees = positive("g_star", g_star, "1")
-    if (degrees < _G_AT_NEUTRINO_DECOUPLING).any():
+    if (degrees < G_AT_NEUTRINO_DECOUPLING).any():
         raise ValueError(
-            f"g_star = {degrees}; expected at least {_G_AT_NEUTRINO_DECOUPLING}, its value when "
+            f"g_star = {degrees}; expected at least {G_AT_NEUTRINO_DECOUPLING}, its value when "
             "left-handed neutrinos decouple"
         )
     number = non_negative("species", species, "1")
-    return number * (_G_AT_NEUTRINO_DECOUPLING / degrees) ** (4.0 / 3.0)
+    return number * (G_AT_NEUTRINO_DECOUPLING / degrees) ** (4.0 / 3.0)

@@ -1,12 +1,13 @@
 """Plasmon decay into neutrinos, the energy loss by which stars bound moments and charges.
 
-Widths of one plasmon, for transverse and longitudinal ones alike; not the energy loss of a star,
-which integrates them over the thermal spectrum with the wave-function renormalisation.
+Widths of one plasmon, for transverse and longitudinal ones alike, and the energy loss of transverse
+ones in one zone; not that of a star, and without the wave-function renormalisation.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.constants import N_A
+from scipy.integrate import quad
 
 from processors.kernels.constants import (
     ALPHA,
@@ -15,10 +16,13 @@ from processors.kernels.constants import (
     G_F,
     HBAR_C,
     M_E,
+    SECOND,
     SIN2_THETA_W,
 )
 
 from ..theory.domain import fraction, non_negative, positive
+
+ERG = 1e3 / 1.602176634  # [GeV], exact in the SI of 2019
 
 # Brightness of the tip of the red-giant branch, Viaux et al., arXiv:1308.4627, from memory.
 TIP_STATUS = "unverified"
@@ -227,6 +231,53 @@ def millicharge_over_sm(
     mass = positive("effective_mass", effective_mass, "GeV")
     charge = non_negative("|millicharge|", np.abs(millicharge), "e")
     return (4.0 * np.pi * ALPHA * charge / (G_F * mass**2)) ** 2 / _vector(sin2_theta_w)
+
+
+def plasmon_energy_loss(
+    mu_nu: float, *, temperature: float, density: float, electron_fraction: float
+) -> tuple[float, float]:
+    """Energy that decays of transverse plasmons take out of matter.
+
+    Parameters
+    ----------
+    mu_nu : float
+        Effective moment of stars [Bohr magneton], >= 0.
+    temperature : float
+        [GeV], > 0.
+    density : float
+        [g/cm^3], > 0.
+    electron_fraction : float
+        Electrons per nucleon [1].
+
+    Returns
+    -------
+    tuple of float
+        Loss by the moment, and in the Standard Model [erg / g / s].
+
+    Raises
+    ------
+    ValueError
+        For values out of range.
+
+    Notes
+    -----
+    2 / (2 pi^2) integral k^2 dk omega Gamma / (exp(omega / T) - 1) with omega^2 = k^2 + omega_P^2:
+    both polarisations with the mass of a plasmon at rest, no longitudinal plasmons. The two are
+    then in the ratio of `magnetic_over_sm` at the plasma frequency (Raffelt 1996, ch. 6).
+    """
+    T = float(positive("temperature", temperature, "GeV"))
+    mass = float(plasma_frequency(density, electron_fraction))
+
+    def occupied(k: float) -> float:
+        return k * k / np.expm1(np.hypot(k, mass) / T)
+
+    number = quad(occupied, 0.0, 40.0 * T, points=[T])[0] / np.pi**2
+    # omega times the width does not depend on omega.
+    widths = magnetic_width(mass, mass, mu_nu), sm_width(mass, mass)
+    per_volume = [number * mass * float(width) for width in widths]  # [GeV^5]
+    volume = (HBAR_C * FM_TO_CM) ** 3  # [GeV^3 cm^3]
+    magnetic, sm = (loss / volume * SECOND / ERG / density for loss in per_volume)
+    return magnetic, sm
 
 
 def tip_of_red_giant_branch(mu_nu: ArrayLike) -> NDArray[np.float64]:

@@ -4,16 +4,27 @@ One TOML file per experiment in this folder; every input states whether it was r
 assumed or not verified. Add an experiment by adding a file.
 """
 
-from .recompute import Limit, recompute, recompute_all, signal_yield
-from .rows import EXPERIMENTS, Experiment, find_experiment, load_experiments
+from .counting import signal_yield
+from .recompute import Limit, recompute, recompute_all
+from .rows import BOUNDED, EXPERIMENTS, Experiment, find_experiment, load_experiments
+from .sensitivity import Sensitivity, sensitivity_scan
+from .spectrum import FlavourCurves, flavour_curves
+from .world import WorldRow, world_rows
 
 __all__ = [
+    "BOUNDED",
     "EXPERIMENTS",
     "Experiment",
+    "FlavourCurves",
     "Limit",
+    "Sensitivity",
+    "WorldRow",
     "find_experiment",
+    "flavour_curves",
     "load_experiments",
     "recompute",
     "recompute_all",
+    "sensitivity_scan",
     "signal_yield",
+    "world_rows",
 ]

@@ -1,21 +1,35 @@
-"""Recompute the limit of an experiment from its published inputs.
-
-For counting experiments: the signal yield comes from flux and cross-section, relative to the
-expected Standard Model events. Not a substitute for an analysis of events.
-"""
+"""Recompute the limit of an experiment from its published inputs, by the likelihood of its row."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from fileset.fluxes import load_flux
-from fileset.targets import Target
-
-from ..limit import METHODS, CountLimit, count_limit
-from ..rates import Hypothesis, expected_rate
+from ..limit import METHODS
+from . import counting, relation, spectrum, stars
+from .outcome import Outcome
 from .rows import Experiment, find_experiment
 
-MU_REFERENCE = 1e-9
-"""Moment to which signal yields refer [Bohr magneton]."""
+# By method of the row. Counts choose among statistical methods: the first is that of the table.
+_COUNTS = {"counting": "fc", "expected_count": "cls"}
+_LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
+    "relation": lambda row, cl, _: relation.relation(row),
+    "solar_flavour": lambda row, cl, _: relation.solar_flavour(row),
+    "rate_ratio": lambda row, cl, _: relation.rate_ratio(row, cl),
+    "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
+    "xenon_spectrum": spectrum.xenon_spectrum,
+    "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
+    "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
+    "supernova": lambda row, cl, _: stars.supernova(row),
+    "thermalisation": lambda row, cl, _: stars.thermalisation(row),
+    "radiative_decay": lambda row, cl, _: stars.radiative_decay(row),
+    "dirac_moment": lambda row, cl, _: stars.dirac(row),
+}
+# Their numbers have the level of the publication, or none.
+_AT_PUBLISHED_LEVEL = (
+    *("relation", "solar_flavour", "plasmon_emission", "supernova", "thermalisation"),
+    *("radiative_decay", "dirac_moment"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,101 +38,67 @@ class Limit:
 
     Attributes
     ----------
-    experiment : str
-        Name of the row.
+    experiment, bounded : str
+        Name of the row; which combination of moments is bounded.
     observed : float
         Upper limit [Bohr magneton].
-    signal_events : float
-        Upper limit on the signal [events].
-    yield_per_mu2 : float
-        Signal events per (1e-9 Bohr magneton)^2.
-    nue_fraction : float
-        Part of the expectation taken as neutrino-electron scattering [1].
-    exposure : float
-        Protons on target of the data.
-    confidence_level : float
-        Level of ``observed``.
+    confidence_level : float or None
+        Level of ``observed``; None for numbers without one.
     method, convention : str
         Name of the statistical method, and the method in words.
-    published : float
-        Published upper limit [Bohr magneton].
-    published_confidence_level : float
+    published : float or None
+        Published number [Bohr magneton].
+    published_confidence_level : float or None
         Level of ``published``.
     unverified : tuple of str
-        Inputs that were assumed or not verified.
-    source, notes : str
-        Publication of the inputs; what to know about them.
+        Numbers of the row that were assumed or not verified.
+    source, notes, reason : str
+        Publication of the inputs; what to know about them; why the numbers differ.
+    signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
+        Of counts: upper limit on the signal [events], signal events per (1e-9 Bohr magneton)^2,
+        part of the expectation taken as neutrino-electron scattering [1], protons on target,
+        observed events, or those that a sensitivity takes as seen.
     """
 
     experiment: str
+    bounded: str
     observed: float
-    signal_events: float
-    yield_per_mu2: float
-    nue_fraction: float
-    exposure: float
-    confidence_level: float
+    confidence_level: float | None
     method: str
     convention: str
-    published: float
-    published_confidence_level: float
+    published: float | None
+    published_confidence_level: float | None
     unverified: tuple[str, ...]
     source: str
     notes: str
+    reason: str
+    signal_events: float | None = None
+    yield_per_mu2: float | None = None
+    nue_fraction: float | None = None
+    exposure: float | None = None
+    n_obs: int | None = None
 
     @property
     def ratio(self) -> float:
-        """``observed / published`` [1]; NaN if their confidence levels differ."""
-        if not math.isclose(self.confidence_level, self.published_confidence_level):
+        """``observed / published`` [1]; NaN without a published number of the same level."""
+        levels = self.confidence_level or 0.0, self.published_confidence_level or 0.0
+        if self.published is None or not math.isclose(*levels):
             return math.nan
         return self.observed / self.published
 
     @property
     def verified(self) -> bool:
-        """Whether every input was read in the source."""
+        """Whether every number was read in its source."""
         return not self.unverified
-
-
-def signal_yield(experiment: Experiment, *, nue_fraction: float | None = None) -> float:
-    """Signal events per (1e-9 Bohr magneton)^2 of a counting experiment.
-
-    Parameters
-    ----------
-    experiment : Experiment
-        Row with flux, window and expectation.
-    nue_fraction : float, optional
-        Part of the expectation that is neutrino-electron scattering [1]; that of the row if absent.
-
-    Returns
-    -------
-    float
-        Expected neutrino-electron events, times the ratio of magnetic to Standard Model rate over
-        the flux of all flavours: target and an efficiency that does not depend on the recoil energy
-        cancel.
-
-    Raises
-    ------
-    ValueError
-        For a fraction that is not between 0 (excluded) and 1.
-    """
-    fraction = experiment.nue_fraction if nue_fraction is None else nue_fraction
-    if not 0.0 < fraction <= 1.0:
-        raise ValueError(f"nue_fraction = {fraction}; expected a number above 0 and at most 1")
-    rate = expected_rate(
-        load_flux(experiment.flux),
-        Target("nova", 1.0),  # any: free electrons cancel
-        experiment.recoil_energy,
-        Hypothesis(mu_nu=MU_REFERENCE),
-        exposure=experiment.pot,
-    )
-    return experiment.n_bkg * fraction * rate.magnetic_total / rate.sm_total
 
 
 def recompute(
     name: str,
     *,
-    confidence_level: float = 0.90,
-    method: str = "fc",
+    confidence_level: float | None = None,
+    method: str | None = None,
     nue_fraction: float | None = None,
+    releases: Path | None = None,
 ) -> Limit:
     """Recompute the limit of an experiment with one statistical method.
 
@@ -126,12 +106,16 @@ def recompute(
     ----------
     name : str
         Key of `EXPERIMENTS`.
-    confidence_level : float
-        Between 0 and 1.
-    method : str
-        One of `analysis.limit.METHODS`.
+    confidence_level : float, optional
+        Between 0 and 1; that of the publication if absent, or 0.90.
+    method : str, optional
+        Of counts one of `analysis.limit.METHODS`; by default "fc", of sensitivities "cls". The
+        other likelihoods have one convention.
     nue_fraction : float, optional
-        Part of the expectation that is neutrino-electron scattering [1]; that of the row if absent.
+        Of a published count, the part of the expectation that is neutrino-electron scattering [1];
+        that of the row if absent.
+    releases : Path, optional
+        Folder that holds the folders of data releases.
 
     Returns
     -------
@@ -141,7 +125,7 @@ def recompute(
     Raises
     ------
     ValueError
-        For an unknown experiment or method, and for numbers out of range.
+        For an unknown experiment or method, numbers out of range, and a row that is only quoted.
 
     Examples
     --------
@@ -149,19 +133,30 @@ def recompute(
     >>> f"{limit.observed:.2e} Bohr magneton, {limit.ratio:.2f} of the published limit"
     '1.62e-09 Bohr magneton, 1.03 of the published limit'
     """
-    experiment = find_experiment(name)
-    events = signal_yield(experiment, nue_fraction=nue_fraction)
-    sigma_bkg = experiment.background_syst * experiment.n_bkg
-    count = count_limit(
-        experiment.n_obs, experiment.n_bkg, sigma_bkg, cl=confidence_level, method=method
+    row = find_experiment(name)
+    fixed = row.method in _AT_PUBLISHED_LEVEL
+    cl = row.confidence_level or 0.90
+    if confidence_level is not None and not fixed:
+        cl = confidence_level
+    outcome = _outcome(row, _checked_level(cl), method, nue_fraction, releases)
+    return Limit(
+        experiment=row.name,
+        bounded=row.bounded,
+        confidence_level=row.confidence_level if fixed else cl,
+        published=row.published,
+        published_confidence_level=row.confidence_level,
+        unverified=row.unverified,
+        source=row.source,
+        notes=row.notes,
+        reason=row.reason,
+        **outcome._asdict(),
     )
-    return _limit(experiment, count, events, nue_fraction)
 
 
 def recompute_all(
-    name: str, *, confidence_level: float = 0.90, nue_fraction: float | None = None
+    name: str, *, confidence_level: float | None = None, nue_fraction: float | None = None
 ) -> dict[str, Limit]:
-    """Recompute the limit of an experiment with every statistical method.
+    """Recompute the limit of an experiment with every statistical method that it has.
 
     Parameters
     ----------
@@ -171,32 +166,39 @@ def recompute_all(
     Returns
     -------
     dict of str to Limit
-        By method, in the order of `analysis.limit.METHODS`.
+        By method, for counts in the order of `analysis.limit.METHODS`.
     """
-    return {
-        method: recompute(
-            name, confidence_level=confidence_level, method=method, nue_fraction=nue_fraction
+    methods = METHODS if find_experiment(name).method in _COUNTS else (None,)
+    limits = [
+        recompute(name, confidence_level=confidence_level, method=m, nue_fraction=nue_fraction)
+        for m in methods
+    ]
+    return {limit.method: limit for limit in limits}
+
+
+def _outcome(
+    row: Experiment, cl: float, method: str | None, fraction: float | None, releases: Path | None
+) -> Outcome:
+    if row.method == "quoted":
+        raise ValueError(f"{row.name} is only quoted, {row.reason}")
+    if fraction is not None and row.method != "counting":
+        raise ValueError(f"nue_fraction: {row.name} is no published count; leave it out")
+    if row.method == "counting":
+        return counting.counting(row, cl, method or _COUNTS[row.method], nue_fraction=fraction)
+    if row.method == "expected_count":
+        return counting.expected_count(row, cl, method or _COUNTS[row.method])
+    outcome = _LIKELIHOODS[row.method](row, cl, releases)
+    if method not in (None, outcome.method):
+        raise ValueError(
+            f"no method {method!r} for {row.name}; its likelihood, {row.method}, has only "
+            f"{outcome.method}"
         )
-        for method in METHODS
-    }
+    return outcome
 
 
-def _limit(
-    experiment: Experiment, count: CountLimit, events: float, nue_fraction: float | None
-) -> Limit:
-    return Limit(
-        experiment=experiment.name,
-        observed=MU_REFERENCE * math.sqrt(count.upper / events),
-        signal_events=count.upper,
-        yield_per_mu2=events,
-        nue_fraction=experiment.nue_fraction if nue_fraction is None else nue_fraction,
-        exposure=experiment.pot,
-        confidence_level=count.confidence_level,
-        method=count.method,
-        convention=count.convention,
-        published=experiment.published_limit,
-        published_confidence_level=experiment.confidence_level,
-        unverified=experiment.unverified,
-        source=experiment.source,
-        notes=experiment.notes,
-    )
+def _checked_level(cl: float) -> float:
+    if not 0.0 < cl < 1.0:
+        raise ValueError(
+            f"cl = {cl} is not a confidence level; expected 0 < cl < 1, e.g. 0.90 for 90 %"
+        )
+    return cl

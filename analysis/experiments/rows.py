@@ -3,84 +3,111 @@
 import difflib
 import math
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .inputs import INPUTS, Check, checked, choice, number, require_keys, text
+
 STATUSES = ("quoted", "assumed", "unverified")
-"""Status of an input: read in the source; our choice; from memory or at second hand."""
+"""Status of a number: read in the source; our choice; from memory or at second hand."""
+
+KINDS = ("upper_limit", "interval", "sensitivity", "prediction", "theory_bound", "none")
+"""What the published number is; ``none``: there is no published number."""
+
+BOUNDED = {
+    "nue": "flavour nu_e",
+    "nuebar": "flavour anti-nu_e",
+    "numu": "flavour nu_mu",
+    "nutau": "flavour nu_tau",
+    "solar effective": "effective moment of solar neutrinos, a mixture of flavours",
+    "Majorana transition": "transition moment of Majorana neutrinos in the mass basis",
+    "stellar": "sum over all pairs of states, Dirac or Majorana",
+    "Dirac": "Dirac neutrinos only: needs right-handed states",
+    "theory": "what a model predicts or finds natural",
+}
+"""Which combination of moments a number bounds; numbers of different kinds are not alike."""
 
 _FOLDER = Path(__file__).parent
-_TEXTS = ("title", "flavour", "flux", "source", "notes")
-_WITHOUT_STATUS = ("name", "title", "flavour", "source", "notes", "status")
-# Allowed range of every number, both ends included.
-_TINY = 5e-324
-_RANGES = {
-    "n_obs": (0.0, math.inf),
-    "n_bkg": (_TINY, math.inf),
-    "background_syst": (0.0, math.inf),
-    "nue_fraction": (_TINY, 1.0),
-    "pot": (_TINY, math.inf),
-    "pot_mc": (_TINY, math.inf),
-    "ttheta2_max": (_TINY, math.inf),
-    "confidence_level": (_TINY, 0.999999),
-    "published_limit": (_TINY, math.inf),
+_CHECKS: dict[str, Check] = {
+    "system": text,
+    "bounded": choice(*BOUNDED),
+    "kind": choice(*KINDS),
+    "convention": text,
+    "method": choice(*INPUTS),
+    "reason": text,
+    "source": text,
+}
+_OPTIONAL: dict[str, Check] = {
+    "published": number(),
+    "published_low": number(),
+    "confidence_level": number(5e-324, 0.999999),
+    "tolerance": number(),
+    "unlike": text,
+    "notes": text,
 }
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Published inputs of a counting experiment.
+    """Published number and inputs of one experiment.
 
     Attributes
     ----------
     name : str
         File name without ``.toml``.
-    title, flavour, flux, source, notes : str
-        Description; flavour bounded; table in ``fileset/fluxes``; publication; what to know.
-    n_obs : int
-        Observed events.
-    n_bkg : float
-        Events expected from the Standard Model.
-    background_syst : float
-        Uncertainty of ``n_bkg`` [relative].
-    nue_fraction : float
-        Part of ``n_bkg`` that is neutrino-electron scattering [1].
-    pot, pot_mc : float
-        Protons on target of data and of simulation.
-    recoil_energy : tuple of float
-        Window in electron recoil energy [GeV].
-    ttheta2_max : float
-        Largest T theta^2 [GeV rad^2].
-    confidence_level : float
-        Level of ``published_limit``.
-    published_limit : float
-        Published upper limit [Bohr magneton].
+    system, source : str
+        Experiment in words; publication.
+    bounded : str
+        Key of `BOUNDED`.
+    kind : str
+        One of `KINDS`.
+    convention : str
+        How the published number was made: sides and method, or that it is not known.
+    method : str
+        Likelihood, a key of `analysis.experiments.inputs.INPUTS`; ``quoted``: not recomputed.
+    reason : str
+        Why the recomputed number differs, or what is missing to recompute it.
+    published : float or None
+        Published number, of a range the weaker end [Bohr magneton].
+    published_low : float or None
+        Stronger end of a published range or lower end of an interval [Bohr magneton].
+    confidence_level : float or None
+        Level of ``published``; None where there is none.
+    tolerance : float or None
+        Largest difference of the ratio recomputed / published from 1 that is understood; may be
+        None where the two are ``unlike``.
+    unlike : str
+        Why recomputed and published number are not the same quantity; empty if they are.
+    notes : str
+        What else to know.
+    inputs : dict of str to object
+        Numbers that the likelihood needs.
     status : dict of str to str
-        For every input one of `STATUSES`.
+        For ``published`` and every input one of `STATUSES`.
     """
 
     name: str
-    title: str
-    flavour: str
-    flux: str
-    n_obs: int
-    n_bkg: float
-    background_syst: float
-    nue_fraction: float
-    pot: float
-    pot_mc: float
-    recoil_energy: tuple[float, float]
-    ttheta2_max: float
-    confidence_level: float
-    published_limit: float
+    system: str
+    bounded: str
+    kind: str
+    convention: str
+    method: str
+    reason: str
     source: str
-    notes: str
-    status: dict[str, str]
+    published: float | None = None
+    published_low: float | None = None
+    confidence_level: float | None = None
+    tolerance: float | None = None
+    unlike: str = ""
+    notes: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    status: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unverified(self) -> tuple[str, ...]:
-        """Inputs that were not read in the source."""
+        """Numbers that were not read in the source."""
         return tuple(key for key, status in self.status.items() if status != "quoted")
 
 
@@ -107,63 +134,43 @@ def load_experiments(folder: Path) -> dict[str, Experiment]:
 
 
 def _load(path: Path) -> Experiment:
+    where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     try:
-        row = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{_where(path)}: not valid TOML: {error}") from error
-    names = {field.name for field in fields(Experiment)} - {"name"}
-    _require_keys(_where(path), row, names)
-    for key in _TEXTS:
-        if not (isinstance(row[key], str) and row[key].strip()):
-            raise ValueError(f"{_where(path)}: {key} = {row[key]!r}; expected a text")
-    for key, (low, high) in _RANGES.items():
-        row[key] = _number(f"{_where(path)}: {key}", row[key], low, high)
-    if row["n_obs"] != int(row["n_obs"]):
-        raise ValueError(f"{_where(path)}: n_obs = {row['n_obs']}; expected a whole number")
-    row["n_obs"] = int(row["n_obs"])
-    row["recoil_energy"] = _window(f"{_where(path)}: recoil_energy", row["recoil_energy"])
-    _check_status(f"{_where(path)}: [status]", row["status"], names - set(_WITHOUT_STATUS))
-    return Experiment(name=path.stem, **row)
+        raise ValueError(f"{where}: not valid TOML: {error}") from error
+    tables = {"inputs", "status"}
+    require_keys(where, table, set(_CHECKS), set(_OPTIONAL) | tables)
+    checks = _CHECKS | _OPTIONAL
+    row = {key: checks[key](f"{where}: {key}", table[key]) for key in table if key not in tables}
+    _check_published(where, row)
+    for key in tables:
+        if not isinstance(table.setdefault(key, {}), dict):
+            raise ValueError(f"{where}: [{key}] = {table[key]!r}; expected a table of that name")
+    row["inputs"] = checked(f"{where}: inputs", table["inputs"], INPUTS[row["method"]])
+    expected = set(row["inputs"]) | ({"published"} & set(row))
+    require_keys(f"{where}: [status]", table["status"], expected, set())
+    known = choice(*STATUSES)
+    status = {key: known(f"{where}: [status]: {key}", s) for key, s in table["status"].items()}
+    return Experiment(name=path.stem, **row, status=status)
 
 
-def _where(path: Path) -> str:
-    return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
-
-
-def _require_keys(where: str, table: dict[str, Any], allowed: set[str]) -> None:
-    wrong = sorted(set(table) ^ allowed)
-    if wrong:
+def _check_published(where: str, row: Mapping[str, Any]) -> None:
+    if ("published" in row) != (row["kind"] != "none"):
         raise ValueError(
-            f"{where}: missing or unknown keys {wrong}; expected exactly {sorted(allowed)}"
+            f"{where}: kind = {row['kind']!r} {'with' if 'published' in row else 'without'} a "
+            "published number; kind = 'none' is for rows that have none"
         )
-
-
-def _number(where: str, value: object, low: float, high: float) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{where} = {value!r}; expected a number")
-    if not (low <= value <= high and math.isfinite(value)):
-        positive = "positive" if low > 0.0 else "not negative"
-        below = f" and at most {high:g}" if high < math.inf else ""
-        raise ValueError(f"{where} = {value!r}; expected a finite number, {positive}{below}")
-    return float(value)
-
-
-def _window(where: str, ends: object) -> tuple[float, float]:
-    if not (isinstance(ends, list) and len(ends) == 2):
-        raise ValueError(f"{where} = {ends!r}; expected [lowest, highest] in GeV")
-    low, high = (_number(where, end, _TINY, math.inf) for end in ends)
-    if not low < high:
-        raise ValueError(f"{where} = {ends!r}; expected the lower end first, in GeV")
-    return low, high
-
-
-def _check_status(where: str, status: object, inputs: set[str]) -> None:
-    if not isinstance(status, dict):
-        raise ValueError(f"{where} = {status!r}; expected a table with one status per input")
-    _require_keys(where, status, inputs)
-    for key, value in status.items():
-        if value not in STATUSES:
-            raise ValueError(f"{where}: {key} = {value!r}; expected one of {', '.join(STATUSES)}")
+    if not row.get("published_low", 0.0) < row.get("published", math.inf):
+        raise ValueError(
+            f"{where}: published_low = {row['published_low']}; expected less than published"
+        )
+    recomputed = "published" in row and row["method"] != "quoted"
+    if ("tolerance" in row) > recomputed or ("tolerance" in row or "unlike" in row) < recomputed:
+        raise ValueError(
+            f"{where}: tolerance is needed where a published number is recomputed that is not "
+            "unlike, and makes no sense where none is"
+        )
 
 
 EXPERIMENTS = load_experiments(_FOLDER)

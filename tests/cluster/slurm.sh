@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real SLURM on this machine (apt-get install slurm-wlm munge; as root), and a run through it by dask-jobqueue:
-# the same as in this process, to the last bit, every connection encrypted. From the top of a checkout: tests/cluster/slurm.sh [PYTHON]
+# the same as in this process, to the last bit, every connection encrypted. From the top of a checkout: tests/cluster/slurm.sh [PYTHON]. Exit 3: it cannot be started here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${1:-.venv/bin/python}
@@ -14,9 +14,9 @@ stop() {
 }
 trap stop EXIT
 for program in slurmctld slurmd munged; do
-  command -v $program > /dev/null || { echo "no $program: apt-get install slurm-wlm munge"; exit 1; }
+  command -v $program > /dev/null || { echo "no $program: apt-get install slurm-wlm munge"; exit 3; }
 done
-"$python" -c "import dask_jobqueue" || { echo "no dask-jobqueue: pip install 'nudipole[cluster]'"; exit 1; }
+"$python" -c "import dask_jobqueue" || { echo "no dask-jobqueue: pip install 'nudipole[cluster]'"; exit 3; }
 
 export SLURM_CONF=$place/slurm.conf
 node=$(hostname -s)
@@ -49,7 +49,10 @@ END
 munged --foreground --force --key-file="$place/munge/key" --socket="$place/munge/socket" \
   --pid-file="$place/munge/pid" --seed-file="$place/munge/seed" --log-file="$place/munge/log" 2> /dev/null &
 pids+=($!)
-until [ -S "$place/munge/socket" ]; do sleep 0.1; done
+for _ in $(seq 100); do
+  [ -S "$place/munge/socket" ] && break
+  sleep 0.1
+done
 slurmctld -D > "$place/logs/slurmctld" 2>&1 &
 pids+=($!)
 slurmd -D -N "$node" > "$place/logs/slurmd" 2>&1 &
@@ -58,7 +61,7 @@ for _ in $(seq 60); do
   sinfo --noheader --format=%T 2> /dev/null | grep -q idle && break
   sleep 0.5
 done
-sinfo | grep -q idle || { tail -20 "$place"/logs/*; exit 1; }
+sinfo | grep -q idle || { tail -20 "$place"/logs/*; exit 3; }
 sinfo
 
 cat > "$place/slurm.toml" << END

@@ -1,6 +1,6 @@
 """Fixtures shared by the whole suite."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from fileset import InputError
 from fileset.simulate import simulate
-from processors.registry import find_variations, read_files
+from processors.registry import VARIATIONS, Variation, find_variations, read_files
 
 # No time limit, which a busy machine breaks, and the same examples in every run.
 settings.register_profile("nudipole", deadline=None, derandomize=True)
@@ -32,6 +32,22 @@ def pytest_configure(config: pytest.Config) -> None:
         find_variations("none", read_files(config.getoption("--variations"))[1])
     except InputError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def registered() -> dict[str, Variation]:
+    """The variations that are there before the first test."""
+    return dict(VARIATIONS)
+
+
+@pytest.fixture(autouse=True)
+def registry(registered: dict[str, Variation]) -> Iterator[dict[str, Variation]]:
+    """The registry, in which there is nothing of other tests nor of fixtures that are shared."""
+    VARIATIONS.clear()
+    VARIATIONS.update(registered)
+    yield VARIATIONS
+    VARIATIONS.clear()
+    VARIATIONS.update(registered)
 
 
 TOY = """\

@@ -25,15 +25,6 @@ def tilt(events):
 '''
 
 
-@pytest.fixture
-def registry():
-    """The registry, as it was before the test when it is over."""
-    before = dict(VARIATIONS)
-    yield VARIATIONS
-    VARIATIONS.clear()
-    VARIATIONS.update(before)
-
-
 def made(function, uses=("x",), labels=("aUp", "aDown"), **more):
     return Variation("a", function, uses, lambda _: list(labels), **more)
 

@@ -121,6 +121,8 @@ def test_combination_shares_what_has_one_name():
     assert np.array_equal(both.up[:, :, 40:], rhc.up)
     with pytest.raises(InputError, match=r"two channels have one name"):
         combine([fhc, fhc])
-    other = replace(rhc, parameters=(replace(rhc.parameters[0], shape="code0"), *rhc.parameters[1:]))
+    other = replace(
+        rhc, parameters=(replace(rhc.parameters[0], shape="code0"), *rhc.parameters[1:])
+    )
     with pytest.raises(InputError, match=r"parameter 'p0' differs"):
         combine([fhc, other])

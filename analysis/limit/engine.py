@@ -26,6 +26,7 @@ TOLERANCE = 1e-8
 _MEMORY = 12
 _EVALUATIONS = 60
 _NEWTON_STEPS = 200
+_DIFFERENCE = 1e-5
 _RUNNING, _DONE, _FAILED = 0, 1, 2
 
 
@@ -64,7 +65,7 @@ class _State(NamedTuple):
     changes: Floats
     inverse: Floats
     alpha: Floats
-    count: Integers
+    learnt: Integers
     tries: Integers
     bound: Bools
     fresh: Bools
@@ -84,7 +85,7 @@ def _state(start: Floats, fixed: bool) -> _State:
         changes=np.zeros(memory),
         inverse=np.zeros(memory[:2]),
         alpha=np.zeros(memory[:2]),
-        count=np.zeros(toys, dtype=np.int64),
+        learnt=np.zeros(toys, dtype=np.int64),
         tries=np.zeros(toys, dtype=np.int64),
         bound=np.full(toys, fixed),
         fresh=np.ones(toys, dtype=np.bool_),
@@ -102,7 +103,7 @@ def _first_loop(state: _State, toys: Integers) -> Floats:
         q[:] = state.g[i]
         if state.bound[i]:
             q[0] = 0.0
-        for j in range(state.count[i] - 1, -1, -1):
+        for j in range(state.learnt[i] - 1, -1, -1):
             total = 0.0
             for p in range(len(q)):
                 total += state.steps[i, j, p] * q[p]
@@ -115,7 +116,7 @@ def _first_loop(state: _State, toys: Integers) -> Floats:
 @numba.njit(cache=True, nogil=True)
 def _plain(state: _State, i: int, metric: Floats) -> None:
     """Direction in the metric alone, with what was learnt forgotten."""
-    state.count[i] = 0
+    state.learnt[i] = 0
     step = metric @ state.g[i]
     if state.bound[i]:
         step -= metric[0] * (step[0] / metric[0, 0])
@@ -131,7 +132,7 @@ def _second_loop(state: _State, i: int, r: Floats, metric: Floats) -> None:
         for p in range(len(r)):
             r[p] -= metric[0, p] * ratio
         r[0] = 0.0
-    for j in range(state.count[i]):
+    for j in range(state.learnt[i]):
         total = 0.0
         for p in range(len(r)):
             total += state.changes[i, j, p] * r[p]
@@ -194,7 +195,7 @@ def _propose(
 @numba.njit(cache=True, nogil=True)
 def _remember(state: _State, i: int, gradient: Floats) -> None:
     """Add what a step has shown of the curvature."""
-    last = state.count[i]
+    last = state.learnt[i]
     if last == state.steps.shape[1]:
         last -= 1
         for j in range(last):
@@ -211,9 +212,9 @@ def _remember(state: _State, i: int, gradient: Floats) -> None:
         size += change * change
     if product > 1e-14 * size:
         state.inverse[i, last] = 1.0 / product
-        state.count[i] = last + 1
+        state.learnt[i] = last + 1
     else:
-        state.count[i] = last
+        state.learnt[i] = last
 
 
 @numba.njit(cache=True, nogil=True)
@@ -236,7 +237,7 @@ def _judge(state: _State, toys: Integers, trial: Floats, gradients: Floats, vali
         state.x[i], state.g[i] = trial[k], gradients[k]
         if state.t[i] >= state.limit[i]:
             state.bound[i] = True
-            state.count[i] = 0
+            state.learnt[i] = 0
 
 
 def minimise(
@@ -320,10 +321,14 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
         slope = gradient(model, data, only, x[None])[0][0]
         free = np.ones(len(x), dtype=bool)
         free[0] = not fixed and (x[0] > 0.0 or slope[0] < 0.0)
-        direction = _newton_direction(curvature(model, data.n[0], x), slope, free)
+        hessian = _hessian(model, data, x)
+        direction = _newton_direction(hessian, slope, free)
+        if not -slope @ direction >= 0.0:
+            hessian = curvature(model, data.n[0], x)
+            direction = _newton_direction(hessian, slope, free)
         if free[0] and x[0] <= 0.0 and direction[0] < 0.0:
             free[0] = False
-            direction = _newton_direction(curvature(model, data.n[0], x), slope, free)
+            direction = _newton_direction(hessian, slope, free)
         decrement = -slope @ direction
         if decrement < 1e-13:
             return x
@@ -340,6 +345,15 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
                 return x
         x, value = trial, new
     raise ArithmeticError(f"a fit did not converge in {_NEWTON_STEPS} Newton steps")
+
+
+def _hessian(model: Expectation, data: Data, x: Floats) -> Floats:
+    """All second derivatives, from differences of the analytic gradient."""
+    steps = _DIFFERENCE * np.eye(len(x))
+    both = np.concatenate([x + steps, x - steps])
+    slopes, _ = gradient(model, data, np.zeros(len(both), dtype=np.int64), both)
+    half = (slopes[: len(x)] - slopes[len(x) :]) / (2.0 * _DIFFERENCE)
+    return np.asarray(0.5 * (half + half.T))
 
 
 def _newton_direction(hessian: Floats, slope: Floats, free: Bools) -> Floats:

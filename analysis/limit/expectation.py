@@ -214,7 +214,8 @@ def compiled(model: LimitModel) -> Expectation:
     signal = [key[0] for key in groups]
     varied = sum(not signal[group] for group, _ in rows) if statistics else 0
     how = Map(
-        *(np.array([row[i] for row in rows], dtype=np.int64) for i in range(2)),
+        np.array([group for group, _ in rows], dtype=np.int64),
+        np.array([feature for _, feature in rows], dtype=np.int64),
         np.array(positions, dtype=np.int64) + 1,
         np.array(kinds, dtype=np.int64),
         np.array(signal),

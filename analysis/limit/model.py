@@ -9,13 +9,16 @@ which :func:`analysis.limit.count_limit` treats exactly.
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fileset.errors import InputError, closest
 from processors.templates import Templates
+
+if TYPE_CHECKING:
+    from .result import ModelLimit
 
 Floats = NDArray[np.float64]
 
@@ -162,7 +165,9 @@ class LimitModel:
         """Same model at another exposure, without data: expectations times a factor."""
         if not (np.isfinite(factor) and factor > 0.0):
             raise InputError(f"exposure times {factor}, expected a finite factor > 0")
-        times = {name: factor * getattr(self, name) for name in ("nominal", "up", "down", "pot")}
+        times: dict[str, Any] = {
+            name: factor * getattr(self, name) for name in ("nominal", "up", "down", "pot")
+        }
         return replace(self, observed=None, mc_variance=factor**2 * self.mc_variance, **times)
 
     def with_normalisation(
@@ -212,11 +217,17 @@ class LimitModel:
 
     def _extended(self, parameter: Parameter, *arrays: Floats) -> "LimitModel":
         names = ("up", "down", "high", "low")
-        more = {
+        more: dict[str, Any] = {
             n: np.concatenate([getattr(self, n), a[None]])
             for n, a in zip(names, arrays, strict=True)
         }
         return replace(self, parameters=(*self.parameters, parameter), **more)
+
+    def limit(self, method: str = "fc", *, cl: float, **options: Any) -> "ModelLimit":
+        """Limit on s and on the moment: see :func:`.methods.limit`."""
+        from .methods import limit
+
+        return limit(self, method, cl=cl, **options)
 
     def save(self, path: Any) -> None:
         """Write to a file ending in ``.npz`` or ``.json``; plain arrays and JSON, no pickle."""
@@ -264,7 +275,7 @@ def combine(models: Sequence[LimitModel]) -> LimitModel:
     rows = {sample.name: i for i, sample in enumerate(samples)}
     numbers = {parameter.name: i for i, parameter in enumerate(parameters)}
     factors = np.ones((2, len(parameters), len(samples)))
-    blocks: dict[str, list[Floats]] = {"nominal": [], "mc_variance": [], "up": [], "down": []}
+    blocks: dict[str, list[Any]] = {"nominal": [], "mc_variance": [], "up": [], "down": []}
     for model in models:
         own_rows = [rows[sample.name] for sample in model.samples]
         own = np.ix_([numbers[p.name] for p in model.parameters], own_rows)
@@ -277,6 +288,7 @@ def combine(models: Sequence[LimitModel]) -> LimitModel:
             block = np.zeros((*lead, len(samples), model.bins))
             block[own if lead else own_rows] = getattr(model, name)
             parts.append(block)
+    joined: dict[str, Any] = {n: np.concatenate(p, axis=-1) for n, p in blocks.items()}
     data = [model.observed for model in models if model.observed is not None]
     return LimitModel(
         channels=tuple(channel for model in models for channel in model.channels),
@@ -287,7 +299,7 @@ def combine(models: Sequence[LimitModel]) -> LimitModel:
         observed=np.concatenate(data) if len(data) == len(models) else None,
         unit=models[0].unit,
         origin="+".join(model.origin for model in models),
-        **{name: np.concatenate(parts, axis=-1) for name, parts in blocks.items()},
+        **joined,
     )
 
 

@@ -154,10 +154,10 @@ class Experiment:
         point, model = self.where.point, self.model
         factors = self.where.factors[None] if model.varied else np.ones((1, 1))
         means = _means(model, point, factors)
-        metrics = []
+        metrics: list[Floats] = []
         for start in self.starts:
             fisher = curvature(model, expectation_at(model, start), start)
-            metrics.append(np.linalg.inv(fisher))
+            metrics.append(np.asarray(np.linalg.inv(fisher), dtype=float))
         return _table(means), metrics
 
     def block(self, prepared: tuple[_Table, list[Floats]], number: int, toys: int) -> Toys:

@@ -2,7 +2,8 @@
 
 from .count_expectation import ExpectedLimits, expected_limits, mean_upper_limit
 from .counting import METHODS, CountLimit, count_limit
-from .model import Channel, LimitModel, Parameter, Sample, combine
+from .limit_model import LimitModel
+from .model import Channel, Parameter, Sample, combine
 
 __all__ = [
     "METHODS",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fileset.errors import InputError
 
-from .model import Floats, LimitModel
+from .model import BinnedModel, Floats
 
 _LINEAR, _CODE0, _CODE4P = 0, 1, 2
 _KINDS = {"linear": _LINEAR, "code0": _CODE0, "code4p": _CODE4P}
@@ -182,7 +182,7 @@ class Expectation:
         return np.asarray(pulled_back(points, self.how, np.eye(count)).T @ self.matrix)
 
 
-def compiled(model: LimitModel) -> Expectation:
+def compiled(model: BinnedModel) -> Expectation:
     """Make a model ready for fits.
 
     Raises
@@ -226,7 +226,7 @@ def compiled(model: LimitModel) -> Expectation:
 
 
 def _factors(
-    model: LimitModel, samples: Sequence[int]
+    model: BinnedModel, samples: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
     """Normalisations of the samples that stand for each group."""
     groups, positions, values = [], [], []

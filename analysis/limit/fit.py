@@ -9,7 +9,7 @@ from fileset.errors import InputError
 from .engine import minimise, newton
 from .expectation import Expectation, compiled
 from .likelihood import Data, best_factors, curvature, expectation, objective
-from .model import Floats, LimitModel
+from .model import BinnedModel, Floats
 from .toys import expectation_at
 
 _PRECISE = 1e-13
@@ -44,7 +44,7 @@ class Fitter:
         self.width = float(np.sqrt(inverse[0, 0]))
 
     @classmethod
-    def of(cls, model: LimitModel) -> "Fitter":
+    def of(cls, model: BinnedModel) -> "Fitter":
         """Fit the data of a model.
 
         Raises
@@ -53,7 +53,7 @@ class Fitter:
             Without data, or if a free parameter changes nothing.
         """
         if model.observed is None:
-            raise InputError("the model has no data; give some, or LimitModel.asimov()")
+            raise InputError("the model has no data; give some, or BinnedModel.asimov()")
         ready = compiled(model)
         factors = np.ones((1, model.bins if ready.varied else 1))
         data = Data(model.observed[None], np.zeros((1, ready.positions)), factors)

@@ -16,12 +16,13 @@ from processors.templates import Templates
 from ..covariance import Floats
 from ..shifts import default_samples, shifts
 from ..systematics import Systematics, systematics
-from .model import MOMENT_UNIT, Channel, LimitModel, Parameter, Sample
+from .model import MOMENT_UNIT, Channel, Model, Parameter, Sample
 
 SIGNAL_SAMPLE = "magnetic"
 
 
 def model_of(
+    kind: type[Model],
     templates: Templates,
     *,
     pot: float | None = None,
@@ -34,11 +35,13 @@ def model_of(
     symmetrise: Collection[str] = (),
     interpolation: str = "code4p",
     mc_statistics: bool = True,
-) -> LimitModel:
+) -> Model:
     """Make a model of the templates of a run.
 
     Parameters
     ----------
+    kind : type
+        Of the model to make.
     templates : Templates
     pot : float, optional
         Exposure [POT]; that of the data by default, and required without data.
@@ -57,7 +60,7 @@ def model_of(
 
     Returns
     -------
-    LimitModel
+    model of that kind
         One background sample per truth category with events; data if the templates have some.
 
     Raises
@@ -85,7 +88,7 @@ def model_of(
         apart = rows.reshape(*rows.shape[:-1], count, -1)
         return np.add.reduceat(apart, edges, axis=-1)
 
-    return LimitModel(
+    return kind(
         channels=(Channel(channel, len(edges)),),
         samples=tuple(Sample(n, n == SIGNAL_SAMPLE) for n in samples),
         parameters=_parameters(found),

@@ -10,7 +10,7 @@ from . import asymptotic, constructions
 from .constructions import Effort, Outcome
 from .count_likelihood import profile_threshold
 from .fit import Fitter
-from .model import LimitModel
+from .model import BinnedModel
 from .result import ModelLimit
 from .toys import Mapper, with_workers
 
@@ -49,7 +49,7 @@ METHODS: dict[str, tuple[_Method, str]] = {
 
 
 def limit(
-    model: LimitModel,
+    model: BinnedModel,
     method: str = "fc",
     *,
     cl: float,
@@ -62,7 +62,7 @@ def limit(
 
     Parameters
     ----------
-    model : LimitModel
+    model : BinnedModel
         With data.
     method : str
         Of :data:`METHODS`.
@@ -105,7 +105,7 @@ def limit(
     return _result(model, fit, found, method=method, cl=cl, words=words, toys=toys, seed=seed)
 
 
-def _result(model: LimitModel, fit: Fitter, found: Outcome, **facts: Any) -> ModelLimit:
+def _result(model: BinnedModel, fit: Fitter, found: Outcome, **facts: Any) -> ModelLimit:
     thresholds = {
         n: profile_threshold(facts["cl"], sides=i + 1) for i, n in enumerate(("one", "two"))
     }

@@ -9,18 +9,16 @@ which :func:`analysis.limit.count_limit` treats exactly.
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fileset.errors import InputError, closest
-from processors.templates import Templates
-
-if TYPE_CHECKING:
-    from .result import ModelLimit
 
 Floats = NDArray[np.float64]
+
+Model = TypeVar("Model", bound="BinnedModel")
 
 SHAPES = ("linear", "code0", "code4p")
 """Between and beyond +-1 standard deviation: a straight line; one on each side; pyhf's code 4p."""
@@ -74,7 +72,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class LimitModel:
+class BinnedModel:
     """Binned Poisson model with one parameter of interest, s, and nuisance parameters.
 
     Attributes
@@ -153,15 +151,15 @@ class LimitModel:
         signal = self.up[:, self.is_signal].any() or self.down[:, self.is_signal].any()
         return bool(straight.all() and not factors and not signal and not self.mc_relative.any())
 
-    def with_data(self, observed: Sequence[float] | Floats | None) -> "LimitModel":
+    def with_data(self, observed: Sequence[float] | Floats | None) -> Self:
         """Same model with other data, shape (bins,), or with none."""
         return replace(self, observed=None if observed is None else np.array(observed, float))
 
-    def asimov(self, s: float = 0.0) -> "LimitModel":
+    def asimov(self, s: float = 0.0) -> Self:
         """Same model with its own nominal expectation at a signal as data."""
         return self.with_data(self.background + s * self.signal)
 
-    def scaled(self, factor: float) -> "LimitModel":
+    def scaled(self, factor: float) -> Self:
         """Same model at another exposure, without data: expectations times a factor."""
         if not (np.isfinite(factor) and factor > 0.0):
             raise InputError(f"exposure times {factor}, expected a finite factor > 0")
@@ -176,7 +174,7 @@ class LimitModel:
         relative: float,
         samples: Sequence[str] | None = None,
         kind: str = "linear",
-    ) -> "LimitModel":
+    ) -> Self:
         """Same model with a normalisation of some samples.
 
         Parameters
@@ -215,7 +213,7 @@ class LimitModel:
         free = replace(parameter, constraint="free")
         return self._extended(free, none, none, 1.0 + chosen, 1.0 - chosen)
 
-    def _extended(self, parameter: Parameter, *arrays: Floats) -> "LimitModel":
+    def _extended(self, parameter: Parameter, *arrays: Floats) -> Self:
         names = ("up", "down", "high", "low")
         more: dict[str, Any] = {
             n: np.concatenate([getattr(self, n), a[None]])
@@ -223,44 +221,18 @@ class LimitModel:
         }
         return replace(self, parameters=(*self.parameters, parameter), **more)
 
-    def limit(self, method: str = "fc", *, cl: float, **options: Any) -> "ModelLimit":
-        """Limit on s and on the moment: see :func:`.methods.limit`."""
-        from .methods import limit
 
-        return limit(self, method, cl=cl, **options)
-
-    def save(self, path: Any) -> None:
-        """Write to a file ending in ``.npz`` or ``.json``; plain arrays and JSON, no pickle."""
-        from .model_file import save
-
-        save(self, path)
-
-    @classmethod
-    def load(cls, path: Any) -> "LimitModel":
-        """Read what :meth:`save` wrote."""
-        from .model_file import load
-
-        return load(path)
-
-    @classmethod
-    def from_templates(cls, templates: Templates, **options: Any) -> "LimitModel":
-        """Make a model of the templates of a run: see :func:`.from_templates.model_of`."""
-        from .from_templates import model_of
-
-        return model_of(templates, **options)
-
-
-def combine(models: Sequence[LimitModel]) -> LimitModel:
+def combine(models: Sequence[Model]) -> Model:
     """Put the channels of several models side by side.
 
     Parameters
     ----------
-    models : sequence of LimitModel
+    models : sequence of one kind of model
         Samples and parameters of one name are one; channels must differ.
 
     Returns
     -------
-    LimitModel
+    model of that kind
         With data if all have some; exposures are not added and the result has none.
 
     Raises
@@ -290,7 +262,7 @@ def combine(models: Sequence[LimitModel]) -> LimitModel:
             parts.append(block)
     joined: dict[str, Any] = {n: np.concatenate(p, axis=-1) for n, p in blocks.items()}
     data = [model.observed for model in models if model.observed is not None]
-    return LimitModel(
+    return type(models[0])(
         channels=tuple(channel for model in models for channel in model.channels),
         samples=samples,
         parameters=parameters,
@@ -311,7 +283,7 @@ def _union(things: Sequence[Any], what: str) -> tuple[Any, ...]:
     return tuple(found.values())
 
 
-def check(model: LimitModel) -> None:
+def check(model: BinnedModel) -> None:
     """Refuse a model that has no likelihood, in one line."""
     _check_names(model)
     bins, samples, parameters = model.bins, len(model.samples), len(model.parameters)
@@ -339,7 +311,7 @@ def check(model: LimitModel) -> None:
     _check_bins(model)
 
 
-def _check_names(model: LimitModel) -> None:
+def _check_names(model: BinnedModel) -> None:
     for what in ("channels", "samples", "parameters"):
         names = [thing.name for thing in getattr(model, what)]
         if len(set(names)) != len(names):
@@ -355,7 +327,7 @@ def _check_names(model: LimitModel) -> None:
         raise InputError("no sample is signal; mark one with signal = True")
 
 
-def _check_bins(model: LimitModel) -> None:
+def _check_bins(model: BinnedModel) -> None:
     background, signal = model.background, model.signal
     if not signal.any():
         raise InputError("the signal has no events; loosen the selection or add a signal sample")
@@ -370,7 +342,7 @@ def _check_bins(model: LimitModel) -> None:
         raise InputError(f"data where nothing is expected in {bin_label(model, place)}; merge bins")
 
 
-def _where(model: LimitModel, name: str, bad: NDArray[np.bool_]) -> str:
+def _where(model: BinnedModel, name: str, bad: NDArray[np.bool_]) -> str:
     place = tuple(int(i) for i in np.argwhere(bad)[0])
     words = []
     if len(place) > 2 or name in ("high", "low"):
@@ -382,7 +354,7 @@ def _where(model: LimitModel, name: str, bad: NDArray[np.bool_]) -> str:
     return ", ".join(words)
 
 
-def bin_label(model: LimitModel, position: int) -> str:
+def bin_label(model: BinnedModel, position: int) -> str:
     """Channel and number of a bin in words, for messages."""
     for channel in model.channels:
         if position < channel.bins:

@@ -12,7 +12,7 @@ import numpy as np
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError
 
-from .model import Channel, LimitModel, Parameter, Sample
+from .model import BinnedModel, Channel, Model, Parameter, Sample
 
 SCHEMA = 1
 
@@ -32,7 +32,7 @@ _UNREADABLE = (
 )
 
 
-def save(model: LimitModel, path: str | Path) -> None:
+def save(model: BinnedModel, path: str | Path) -> None:
     """Write a model; a reader never sees half of it.
 
     Raises
@@ -62,8 +62,8 @@ def save(model: LimitModel, path: str | Path) -> None:
                 np.savez_compressed(file, **arrays, **{_CONTENT: text})
 
 
-def load(path: str | Path) -> LimitModel:
-    """Read what :func:`save` wrote.
+def load(kind: type[Model], path: str | Path) -> Model:
+    """Read what :func:`save` wrote, as a kind of model.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def load(path: str | Path) -> LimitModel:
             samples, bins = arrays["nominal"].shape
             arrays |= dict.fromkeys(("up", "down"), np.zeros((0, samples, bins)))
             arrays |= dict.fromkeys(("high", "low"), np.ones((0, samples)))
-        return LimitModel(
+        return kind(
             channels=tuple(Channel(**c) for c in content["channels"]),
             samples=tuple(Sample(**s) for s in content["samples"]),
             parameters=parameters,

@@ -1,0 +1,34 @@
+"""The model of a limit with everything that is done with one: the front door of this package."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from processors.templates import Templates
+
+from .from_templates import model_of
+from .methods import limit
+from .model import BinnedModel
+from .model_file import load, save
+from .result import ModelLimit
+
+
+class LimitModel(BinnedModel):
+    """A :class:`.model.BinnedModel` that is read, kept and turned into limits."""
+
+    @classmethod
+    def from_templates(cls, templates: Templates, **options: Any) -> Self:
+        """Make a model of the templates of a run: see :func:`.from_templates.model_of`."""
+        return model_of(cls, templates, **options)
+
+    def limit(self, method: str = "fc", *, cl: float, **options: Any) -> ModelLimit:
+        """Limit on s and on the moment: see :func:`.methods.limit`."""
+        return limit(self, method, cl=cl, **options)
+
+    def save(self, path: str | Path) -> None:
+        """Write to a file ending in ``.npz`` or ``.json``; plain arrays and JSON, no pickle."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote."""
+        return load(cls, path)

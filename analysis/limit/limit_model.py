@@ -1,5 +1,6 @@
 """The model of a limit with everything that is done with one: the front door of this package."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ from .methods import limit
 from .model import BinnedModel
 from .model_file import load, save
 from .result import ModelLimit
+from .workspace import from_workspace, to_workspace
 
 
 class LimitModel(BinnedModel):
@@ -32,3 +34,12 @@ class LimitModel(BinnedModel):
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote."""
         return load(cls, path)
+
+    def to_workspace(self) -> dict[str, Any]:
+        """Write as a workspace of pyhf: see :func:`.workspace.to_workspace`."""
+        return to_workspace(self)
+
+    @classmethod
+    def from_workspace(cls, workspace: Mapping[str, Any], *, unit: float, pot: float = 0.0) -> Self:
+        """Read a workspace of pyhf: see :func:`.workspace.from_workspace`."""
+        return from_workspace(cls, workspace, unit=unit, pot=pot)

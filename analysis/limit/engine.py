@@ -292,6 +292,38 @@ def minimise(
     return Fits(state.x, values, used, fallback, negative)
 
 
+def search(
+    model: Expectation,
+    data: Data,
+    start: Floats,
+    metric: Floats,
+    *,
+    fixed: bool,
+    tolerance: float = TOLERANCE,
+) -> Fits:
+    """Fit every data set from each side of the folded parameters, and keep the best fits.
+
+    Parameters and result are those of :func:`minimise`.
+    """
+    starts = model.branches(start)
+    if len(starts) == 1:
+        return minimise(model, data, start, metric, fixed=fixed, tolerance=tolerance)
+    found = []
+    for branch in starts:
+        possible = np.isfinite(objective(model, data, branch)[0])
+        begin = np.where(possible[:, None], branch, start)
+        found.append(minimise(model, data, begin, metric, fixed=fixed, tolerance=tolerance))
+    best = np.argmin([fits.values for fits in found], axis=0)
+    toys = np.arange(len(start))
+    return Fits(
+        np.array([fits.points for fits in found])[best, toys],
+        np.array([fits.values for fits in found])[best, toys],
+        np.sum([fits.evaluations for fits in found], axis=0),
+        np.any([fits.fallback for fits in found], axis=0),
+        np.array([fits.negative for fits in found])[best, toys],
+    )
+
+
 def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Floats:
     """Fit one data set by damped Newton steps to the precision of the machine.
 

@@ -18,6 +18,10 @@ from fileset.errors import InputError
 from .model import BinnedModel, Floats
 
 _LINEAR, _CODE0, _CODE4P = 0, 1, 2
+_SIDES = (-0.8, 0.8)
+_BRANCHING = 3
+# In squared standard deviations of the counts, and relative to the part that changes sign.
+_SEEN, _BENT = 0.02, 0.1
 _KINDS = {"linear": _LINEAR, "code0": _CODE0, "code4p": _CODE4P}
 
 
@@ -154,6 +158,9 @@ class Expectation:
         Relative uncertainty of that factor.
     constrained : ndarray, shape (positions,)
         1 for a parameter with a normal constraint; 0 for a free one and for s.
+    folded : tuple of int
+        Positions of parameters whose two sides go the same way, the largest first: the likelihood
+        can have a minimum on each side.
     """
 
     matrix: Floats
@@ -161,11 +168,21 @@ class Expectation:
     how: Map
     relative: Floats
     constrained: Floats
+    folded: tuple[int, ...] = ()
 
     @property
     def positions(self) -> int:
         """Number of parameters with s, which is the first."""
         return len(self.constrained)
+
+    def branches(self, start: Floats) -> list[Floats]:
+        """Points to start fits from, one for each combination of sides; shapes (n, positions)."""
+        starts = [start]
+        for position in self.folded[:_BRANCHING]:
+            starts = [s.copy() for s in starts for _ in _SIDES]
+            for i, branch in enumerate(starts):
+                branch[:, position] = _SIDES[i % len(_SIDES)]
+        return starts
 
     def parts(self, points: Floats) -> tuple[Floats, Floats]:
         """Expectation that the Monte Carlo factors multiply, and the rest; shapes (n, bins)."""
@@ -222,7 +239,27 @@ def compiled(model: BinnedModel) -> Expectation:
         *_factors(model, [members[0] for members in groups.values()]),
     )
     constrained = [0.0] + [float(p.constraint == "normal") for p in model.parameters]
-    return Expectation(np.array(contents), varied, how, model.mc_relative, np.array(constrained))
+    return Expectation(
+        np.array(contents),
+        varied,
+        how,
+        model.mc_relative,
+        np.array(constrained),
+        _folded(model, even, odd, bent),
+    )
+
+
+def _folded(model: BinnedModel, even: Floats, odd: Floats, bent: list[int]) -> tuple[int, ...]:
+    """Parameters whose sides go the same way by more than the data can overlook."""
+    background = model.background
+    weight = np.divide(1.0, background, out=np.zeros_like(background), where=background > 0.0)
+
+    def size(change: Floats) -> float:
+        return float((change[~model.is_signal].sum(axis=0) ** 2 * weight).sum())
+
+    sizes = {j + 1: size(even[j]) for j in bent}
+    chosen = [j + 1 for j in bent if sizes[j + 1] > max(_SEEN, _BENT * size(odd[j]))]
+    return tuple(sorted(chosen, key=lambda position: -sizes[position]))
 
 
 def _factors(

@@ -6,7 +6,7 @@ import numpy as np
 
 from fileset.errors import InputError
 
-from .engine import minimise, newton
+from .engine import newton, search
 from .expectation import Expectation, compiled
 from .likelihood import Data, best_factors, curvature, expectation, objective
 from .model import BinnedModel, Floats
@@ -38,8 +38,11 @@ class Fitter:
 
     def __init__(self, model: Expectation, data: Data) -> None:
         self.model, self.data = model, data
-        self.best = newton(model, data, np.eye(1, model.positions)[0] * 0.0, fixed=False)
-        self.value = float(objective(model, data, self.best[None])[0][0])
+        starts = model.branches(np.zeros((1, model.positions)))
+        possible = [s[0] for s in starts if np.isfinite(objective(model, data, s)[0][0])]
+        ends = [newton(model, data, s, fixed=False) for s in possible or [0.0 * starts[0][0]]]
+        values = [float(objective(model, data, end[None])[0][0]) for end in ends]
+        self.best, self.value = ends[int(np.argmin(values))], min(values)
         inverse = np.linalg.inv(curvature(model, expectation_at(model, self.best), self.best))
         self.width = float(np.sqrt(inverse[0, 0]))
 
@@ -73,7 +76,7 @@ class Fitter:
         middle = start[len(signals) // 2]
         fisher = curvature(self.model, expectation_at(self.model, middle), middle)
         metric = np.asarray(np.linalg.inv(fisher), dtype=float)
-        fits = minimise(self.model, data, start, metric, fixed=True, tolerance=_PRECISE)
+        fits = search(self.model, data, start, metric, fixed=True, tolerance=_PRECISE)
         return fits.points
 
     def statistic(self, signals: Floats, points: Floats | None = None) -> Floats:

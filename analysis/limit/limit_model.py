@@ -8,8 +8,8 @@ from processors.templates import Templates
 
 from .from_templates import model_of
 from .methods import limit
-from .model import BinnedModel
-from .model_file import load, save
+from .model import MOMENT_UNIT, BinnedModel
+from .model_file import load, save, workspace_in
 from .result import ModelLimit
 from .workspace import from_workspace, to_workspace
 
@@ -32,7 +32,10 @@ class LimitModel(BinnedModel):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote; a workspace counts in (1e-9 mu_B)^2."""
+        workspace = workspace_in(path)
+        if workspace is not None:
+            return cls.from_workspace(workspace, unit=MOMENT_UNIT)
         return load(cls, path)
 
     def to_workspace(self) -> dict[str, Any]:

@@ -102,6 +102,19 @@ def load(kind: type[Model], path: str | Path) -> Model:
         raise InputError(f"{path}: not a model file ({reason}); make it again") from error
 
 
+def workspace_in(path: str | Path) -> dict[str, Any] | None:
+    """Content of a file that is a workspace of pyhf, and no model of ours."""
+    path = Path(path)
+    if path.suffix != ".json" or not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    found = isinstance(content, dict) and "channels" in content and "measurements" in content
+    return content if found else None
+
+
 def _check_ending(path: Path) -> None:
     if path.suffix not in (".npz", ".json"):
         raise InputError(f"{path}: expected a name ending in .npz or .json; rename it")

@@ -52,7 +52,8 @@ class ModelLimit:
     toys, seed : int
         Toys per tested signal, 0 for none, and the seed they were made with.
     fits, fallback, negative : int
-        Fits of toys; those by full Newton steps; those that ended where a bin expects less than 0.
+        Fits of toys; those by full Newton steps or again from a lower place; those that ended where
+        a bin expects less than 0.
     curve : Curve
     unit : float
         Moment at s = 1 [Bohr magneton].

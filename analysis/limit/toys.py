@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtr
 
-from .engine import minimise
+from .engine import Fits, minimise, search
 from .expectation import Expectation
 from .likelihood import Data, best_factors, curvature
 from .model import Floats
@@ -166,10 +166,11 @@ class Experiment:
         sequence = np.random.SeedSequence(self.seed[0], spawn_key=(*self.seed[1:], number))
         data = drawn(self.model, self.where, table, toys, np.random.default_rng(sequence))
         fits = [
-            minimise(self.model, data, np.repeat(start[None], toys, axis=0), metric, fixed=True)
+            search(self.model, data, np.repeat(start[None], toys, axis=0), metric, fixed=True)
             for start, metric in zip(self.starts, metrics, strict=True)
         ]
-        free = minimise(self.model, data, fits[0].points, metrics[0], fixed=False)
+        free = search(self.model, data, fits[0].points, metrics[0], fixed=False)
+        free = _lowered(self.model, data, free, fits, metrics[0])
         t = 2.0 * (np.array([fit.values for fit in fits]) - free.values)
         if t.min(initial=0.0) < -_ALLOWED or not np.isfinite(t).all():
             raise ArithmeticError(
@@ -184,6 +185,23 @@ class Experiment:
             int(sum(fit.negative.sum() for fit in fits)),
             int(sum(fit.evaluations.sum() for fit in fits)),
         )
+
+
+def _lowered(
+    model: Expectation, data: Data, free: Fits, fits: Sequence[Fits], metric: Floats
+) -> Fits:
+    """Fit again from what a fit at fixed s has found, where that is lower."""
+    values = np.array([fit.values for fit in fits])
+    lowest = values.argmin(axis=0)
+    worse = np.flatnonzero(values.min(axis=0) < free.values - 0.5 * _ALLOWED)
+    if not len(worse):
+        return free
+    start = np.array([fit.points for fit in fits])[lowest[worse], worse]
+    again = minimise(model, data.take(worse), start, metric, fixed=False)
+    for mine, new in zip(free, again, strict=True):
+        mine[worse] = new
+    free.fallback[worse] = True
+    return free
 
 
 def _means(model: Expectation, point: Floats, factors: Floats) -> Floats:

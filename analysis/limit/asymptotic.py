@@ -5,7 +5,7 @@ Right far from the bound and for many events; near s = 0 the thresholds are too 
 """
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from .constructions import POINTS, Effort, Outcome, accepted, profile_expected
 from .count_expectation import ExpectedLimits
@@ -96,10 +96,11 @@ def cls(fit: Fitter, cl: float, expected: bool) -> Outcome:
 def asymptotic_cls(statistic: Floats, asimov: Floats) -> Floats:
     """CLs from the bounded one-sided statistic of data and Asimov data, each of shape (n,)."""
     root, size = np.sqrt(statistic), np.sqrt(asimov)
-    size = np.maximum(size, np.finfo(float).tiny)
+    # Rounding must not look like a large distance where no signal is tested.
+    size = np.maximum(size, 1e-6)
     beyond = (statistic - asimov) / (2.0 * size)
     shifted = np.where(root <= size, root - size, beyond)
-    return np.asarray(ndtr(-(shifted + size)) / ndtr(-shifted))
+    return np.exp(log_ndtr(-(shifted + size)) - log_ndtr(-shifted))
 
 
 def discovery(fit: Fitter) -> tuple[float, float]:

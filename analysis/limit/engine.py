@@ -354,10 +354,10 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
         free = np.ones(len(x), dtype=bool)
         free[0] = not fixed and (x[0] > 0.0 or slope[0] < 0.0)
         hessian = _hessian(model, data, x)
-        direction = _newton_direction(hessian, slope, free)
-        if not -slope @ direction >= 0.0:
+        # Between two minima a direction may curve down: there, the part that never does.
+        if not np.linalg.eigvalsh(hessian[np.ix_(free, free)]).min(initial=0.0) >= 0.0:
             hessian = curvature(model, data.n[0], x)
-            direction = _newton_direction(hessian, slope, free)
+        direction = _newton_direction(hessian, slope, free)
         if free[0] and x[0] <= 0.0 and direction[0] < 0.0:
             free[0] = False
             direction = _newton_direction(hessian, slope, free)

@@ -19,7 +19,7 @@ from .model import BinnedModel, Floats
 
 _LINEAR, _CODE0, _CODE4P = 0, 1, 2
 _SIDES = (-0.8, 0.8)
-_BRANCHING = 3
+_BRANCHING = 2
 # In squared standard deviations of the counts, and relative to the part that changes sign.
 _SEEN, _BENT = 0.02, 0.1
 _KINDS = {"linear": _LINEAR, "code0": _CODE0, "code4p": _CODE4P}
@@ -176,13 +176,13 @@ class Expectation:
         return len(self.constrained)
 
     def branches(self, start: Floats) -> list[Floats]:
-        """Points to start fits from, one for each combination of sides; shapes (n, positions)."""
+        """Points to start fits from: this one, and each combination of sides."""
         starts = [start]
         for position in self.folded[:_BRANCHING]:
             starts = [s.copy() for s in starts for _ in _SIDES]
             for i, branch in enumerate(starts):
                 branch[:, position] = _SIDES[i % len(_SIDES)]
-        return starts
+        return [start, *starts] if self.folded else starts
 
     def parts(self, points: Floats) -> tuple[Floats, Floats]:
         """Expectation that the Monte Carlo factors multiply, and the rest; shapes (n, bins)."""

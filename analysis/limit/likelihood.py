@@ -43,12 +43,21 @@ class Data(NamedTuple):
 def _profiled(n: float, a: float, c: float, factor: float, relative: float) -> float:
     """Expectation at the best Monte Carlo factor."""
     variance = (relative * a) ** 2
+    if n == 0.0:
+        # A straight line, below 0 too: a wall there would stop a fit short of its minimum.
+        return factor * a + c - variance
     half = 0.5 * (factor * a + c - variance)
     root = np.sqrt(half * half + n * variance)
     if half > 0.0:
         return half + root
     # The textbook root cancels here; its conjugate does not.
-    return n * variance / (root - half) if root > half else 0.0
+    return n * variance / max(root - half, 1e-300)
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _slope(n: float, nu: float) -> float:
+    """Derivative of nu - n ln nu."""
+    return 1.0 - n / (nu if nu > 0.0 else 1.0) if n > 0.0 else 1.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -79,16 +88,12 @@ def _profiled_residuals(
     for k in range(len(toys)):
         row, good = toys[k], True
         for i in range(a.shape[1]):
-            n, own, rest = data.n[row, i], a[k, i], c[k, i]
-            nu = _profiled(n, own, rest, data.factors[row, i], relative[i])
-            beta = (nu - rest) / own if own > 0.0 and relative[i] > 0.0 else 1.0
+            n, own, factor = data.n[row, i], a[k, i], data.factors[row, i]
+            nu = _profiled(n, own, c[k, i], factor, relative[i])
             good = good and (n == 0.0 or nu > 0.0)
-            if nu <= 0.0 and n == 0.0 and relative[i] > 0.0 and own > 0.0:
-                # More expected than simulated: the factor can go no lower than an empty bin.
-                c[k, i] = (rest / own + data.factors[row, i]) / (relative[i] ** 2 * own)
-            else:
-                c[k, i] = 1.0 - n / (nu if nu > 0.0 else 1.0)
-            a[k, i] = beta * c[k, i]
+            c[k, i] = _slope(n, nu)
+            # At its best, the factor balances its constraint.
+            a[k, i] = (factor - relative[i] ** 2 * own * c[k, i]) * c[k, i]
         valid[k] = good
 
 
@@ -135,11 +140,8 @@ def _values(
         for i in range(c.shape[1]):
             n, nu = data.n[k, i], c[k, i]
             if varied:
-                own, factor = a[k, i], data.factors[k, i]
-                nu += own
-                if relative[i] > 0.0 and own > 0.0:
-                    nu = _profiled(n, own, c[k, i], factor, relative[i])
-                    total += 0.5 * (((nu - c[k, i]) / own - factor) / relative[i]) ** 2
+                nu = _profiled(n, a[k, i], nu, data.factors[k, i], relative[i])
+                total += 0.5 * (relative[i] * a[k, i] * _slope(n, nu)) ** 2
             negative[k] = negative[k] or nu < 0.0
             total += nu - n
             if n > 0.0:
@@ -187,10 +189,8 @@ def _expectations(a: Floats, c: Floats, data: Data, relative: Floats) -> Floats:
     result = np.empty_like(c)
     for k in range(len(c)):
         for i in range(c.shape[1]):
-            result[k, i] = a[k, i] + c[k, i]
-            if relative[i] > 0.0:
-                factor = data.factors[k, i]
-                result[k, i] = _profiled(data.n[k, i], a[k, i], c[k, i], factor, relative[i])
+            factor = data.factors[k, i]
+            result[k, i] = _profiled(data.n[k, i], a[k, i], c[k, i], factor, relative[i])
     return result
 
 
@@ -206,5 +206,5 @@ def best_factors(model: Expectation, data: Data, points: Floats) -> Floats:
         return np.ones((1, 1))
     a, c = model.parts(points)
     nu = _expectations(a, c, data, model.relative)
-    filled = (a > 0.0) & (model.relative > 0.0)
-    return np.divide(nu - c, a, out=np.ones_like(c), where=filled)
+    slope = np.where(data.n > 0.0, 1.0 - data.n / np.where(nu > 0.0, nu, 1.0), 1.0)
+    return np.asarray(data.factors - model.relative**2 * a * slope)

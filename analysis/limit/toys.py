@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import pdtr
 
-from .engine import Fits, minimise, search
+from .engine import Fits, newton, search
 from .expectation import Expectation
-from .likelihood import Data, best_factors, curvature
+from .likelihood import Data, best_factors, curvature, objective
 from .model import Floats
 
 BLOCK = 256
@@ -26,6 +26,8 @@ BLOCK = 256
 
 _GUIDES = 64
 _ALLOWED = 1e-6
+# Events; a bin that expects this much less than nothing is taken to expect nothing.
+_NOTHING = 0.1
 
 Mapper = Callable[..., Iterable[Any]]
 
@@ -170,7 +172,7 @@ class Experiment:
             for start, metric in zip(self.starts, metrics, strict=True)
         ]
         free = search(self.model, data, fits[0].points, metrics[0], fixed=False)
-        free = _lowered(self.model, data, free, fits, metrics[0])
+        free = _lowered(self.model, data, free, fits)
         t = 2.0 * (np.array([fit.values for fit in fits]) - free.values)
         if t.min(initial=0.0) < -_ALLOWED or not np.isfinite(t).all():
             raise ArithmeticError(
@@ -187,9 +189,7 @@ class Experiment:
         )
 
 
-def _lowered(
-    model: Expectation, data: Data, free: Fits, fits: Sequence[Fits], metric: Floats
-) -> Fits:
+def _lowered(model: Expectation, data: Data, free: Fits, fits: Sequence[Fits]) -> Fits:
     """Fit again from what a fit at fixed s has found, where that is lower."""
     values = np.array([fit.values for fit in fits])
     lowest = values.argmin(axis=0)
@@ -197,9 +197,12 @@ def _lowered(
     if not len(worse):
         return free
     start = np.array([fit.points for fit in fits])[lowest[worse], worse]
-    again = minimise(model, data.take(worse), start, metric, fixed=False)
-    for mine, new in zip(free, again, strict=True):
-        mine[worse] = new
+    for toy, begin in zip(worse, start, strict=True):
+        own = data.take(np.array([toy]))
+        # Steps that look at slopes alone may leave the valley; these only go down.
+        free.points[toy] = newton(model, own, begin, fixed=False)
+        value, negative = objective(model, own, free.points[[toy]])
+        free.values[toy], free.negative[toy] = value[0], negative[0]
     free.fallback[worse] = True
     return free
 
@@ -207,12 +210,12 @@ def _lowered(
 def _means(model: Expectation, point: Floats, factors: Floats) -> Floats:
     a, c = model.parts(point[None])
     means = (factors * a + c)[0] if model.varied else c[0]
-    if (means < 0.0).any():
+    if (means < -_NOTHING).any():
         raise ArithmeticError(
             f"bin {int(np.argmin(means))} expects {means.min():.3g} events at s = {point[0]:g}; "
             "its changes are too large for a straight line"
         )
-    return np.asarray(means)
+    return np.maximum(means, 0.0)
 
 
 def expectation_at(model: Expectation, point: Floats) -> Floats:

@@ -453,7 +453,7 @@ def _fit_model(arguments: argparse.Namespace) -> Any:
 def _print_fit(arguments: argparse.Namespace) -> int:
     """Limits from the spectrum with its nuisance parameters."""
     from .limit.methods import METHODS
-    from .limit_tables import fit_content, fit_sentence, fit_table, model_sentence
+    from .limit_tables import fit_content, fit_sentence, fit_table, model_sentence, pulls_table
     from .tables import encode
 
     model = _fit_model(arguments)
@@ -475,6 +475,8 @@ def _print_fit(arguments: argparse.Namespace) -> int:
         return 0
     if len(limits) > 1:
         _print_table(fit_table(limits))
+    if model.observed is not None and model.parameters:
+        _print_table(pulls_table(model.impacts()))
     print(model_sentence(model))
     print(fit_sentence(limits[0]))
     return 0

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from .limit.impacts import ParameterImpact
 from .limit.limit_model import LimitModel
 from .limit.result import ModelLimit
 from .tables import Table
 
 SCHEMA = 1
+
+SHOWN_PULLS = 10
+"""Rows of the table of pulls; JSON has all."""
 
 
 def fit_table(limits: Sequence[ModelLimit]) -> Table:
@@ -28,6 +32,16 @@ def fit_table(limits: Sequence[ModelLimit]) -> Table:
         )
     columns = ("method", "mu_nu < [mu_B]", "expected", "+-1 sigma", "convention")
     return Table("upper limits on the effective magnetic moment, from the spectrum", columns, rows)
+
+
+def pulls_table(found: Sequence[ParameterImpact]) -> Table:
+    """Pulls and impacts of the nuisance parameters, the largest impact first."""
+    rows = [
+        (one.name, f"{one.pull:+.2f} +- {one.error:.2f}", f"{one.impact:+.3f}")
+        for one in found[:SHOWN_PULLS]
+    ]
+    columns = ("parameter", "after the fit", "change of s [(mu/1e-9 mu_B)^2]")
+    return Table("pulls and impacts, the largest first", columns, rows)
 
 
 def model_sentence(model: LimitModel) -> str:
@@ -83,6 +97,7 @@ def fit_content(model: LimitModel, limits: Sequence[ModelLimit], asimov: bool) -
             "affine": model.affine,
             "origin": model.origin,
         },
+        "impacts": [one._asdict() for one in model.impacts()],
         "limits": {limit.method: _content(limit) for limit in limits},
         "versions": {name: version(name) for name in ("nudipole", "numpy", "scipy", "numba")},
     }

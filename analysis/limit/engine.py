@@ -353,7 +353,7 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
         slope = gradient(model, data, only, x[None])[0][0]
         free = np.ones(len(x), dtype=bool)
         free[0] = not fixed and (x[0] > 0.0 or slope[0] < 0.0)
-        hessian = _hessian(model, data, x)
+        hessian = second_derivatives(model, data, x)
         # Between two minima a direction may curve down: there, the part that never does.
         if not np.linalg.eigvalsh(hessian[np.ix_(free, free)]).min(initial=0.0) >= 0.0:
             hessian = curvature(model, data.n[0], x)
@@ -379,7 +379,7 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
     raise ArithmeticError(f"a fit did not converge in {_NEWTON_STEPS} Newton steps")
 
 
-def _hessian(model: Expectation, data: Data, x: Floats) -> Floats:
+def second_derivatives(model: Expectation, data: Data, x: Floats) -> Floats:
     """All second derivatives, from differences of the analytic gradient."""
     steps = _DIFFERENCE * np.eye(len(x))
     both = np.concatenate([x + steps, x - steps])

@@ -7,6 +7,7 @@ from typing import Any, Self
 from processors.templates import Templates
 
 from .from_templates import model_of
+from .impacts import ParameterImpact, impacts
 from .methods import limit
 from .model import MOMENT_UNIT, BinnedModel
 from .model_file import load, save, workspace_in
@@ -25,6 +26,10 @@ class LimitModel(BinnedModel):
     def limit(self, method: str = "fc", *, cl: float, **options: Any) -> ModelLimit:
         """Limit on s and on the moment: see :func:`.methods.limit`."""
         return limit(self, method, cl=cl, **options)
+
+    def impacts(self) -> tuple[ParameterImpact, ...]:
+        """Pulls and impacts of all nuisance parameters: see :func:`.impacts.impacts`."""
+        return impacts(self)
 
     def save(self, path: str | Path) -> None:
         """Write to a file ending in ``.npz`` or ``.json``; plain arrays and JSON, no pickle."""

@@ -233,3 +233,22 @@ def test_parameter_that_changes_nothing_and_is_free_is_refused():
     model = shapes().with_normalisation("a", 1.0, ["background"], "free")
     with pytest.raises(InputError, match=r"cannot be told apart"):
         model.with_normalisation("b", 1.0, ["background"], "free").limit("fc", cl=0.9)
+
+
+@pytest.mark.parametrize("signal_systematics", [False, True])
+def test_impact_is_the_change_of_a_fit_with_the_parameter_moved(signal_systematics):
+    model = shapes(events=2000.0, signal_systematics=signal_systematics).asimov(5.0)
+    fit = Fitter.of(model)
+    for found in model.impacts()[:3]:
+        j = [p.name for p in model.parameters].index(found.name)
+        # A parameter held away from its best value: measured there, very precisely.
+        ends = []
+        for side in (-0.1, 0.1):
+            held = replace(fit.model, constrained=fit.model.constrained.copy())
+            held.constrained[j + 1] = 1e8
+            aux = fit.data.aux.copy()
+            aux[0, j + 1] = found.pull + side * found.error
+            ends.append(Fitter(held, fit.data._replace(aux=aux)).best[0])
+        assert (ends[1] - ends[0]) / 0.2 == pytest.approx(found.impact, rel=0.02, abs=1e-3)
+        assert found.pull == pytest.approx(0.0, abs=1e-5)
+        assert 0.0 < found.error <= 1.0 + 1e-9

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .expectation import Expectation
+from .expectation import Expectation, product
 from .likelihood import Data, curvature, gradient, objective
 from .model import Floats
 
@@ -278,7 +278,9 @@ def minimise(
         toys = np.flatnonzero(state.status == _RUNNING)
         if not len(toys):
             break
-        trial = _propose(state, toys, _first_loop(state, toys) @ metric, metric, fixed, tolerance)
+        trial = _propose(
+            state, toys, product(_first_loop(state, toys), metric), metric, fixed, tolerance
+        )
         running = state.status[toys] == _RUNNING
         toys, trial = toys[running], trial[running]
         gradients, valid = gradient(model, data, toys, trial)

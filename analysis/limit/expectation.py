@@ -22,6 +22,8 @@ _SIDES = (-0.8, 0.8)
 _BRANCHING = 2
 # In squared standard deviations of the counts, and relative to the part that changes sign.
 _SEEN, _BENT = 0.02, 0.1
+# Multiplications; OpenBLAS takes one thread below 262144.
+_PIECE = 250_000
 _KINDS = {"linear": _LINEAR, "code0": _CODE0, "code4p": _CODE4P}
 
 
@@ -144,6 +146,19 @@ def pulled_back(points: Floats, how: Map, gradient: Floats) -> Floats:
     return result
 
 
+def product(rows: Floats, matrix: Floats) -> Floats:
+    """Matrix product in pieces that BLAS does not share among threads.
+
+    Its threads cost more than they save here, and give other last bits for another number of them.
+    """
+    size = max(1, _PIECE // max(matrix.size, 1))
+    count = -(-len(rows) // size)
+    padded = np.zeros((count * size, rows.shape[1]))
+    padded[: len(rows)] = rows
+    pieces = np.matmul(padded.reshape(count, size, rows.shape[1]), matrix)
+    return np.asarray(pieces.reshape(count * size, matrix.shape[1])[: len(rows)])
+
+
 @dataclass(frozen=True)
 class Expectation:
     """A model made ready for fits.
@@ -187,16 +202,16 @@ class Expectation:
     def parts(self, points: Floats) -> tuple[Floats, Floats]:
         """Expectation that the Monte Carlo factors multiply, and the rest; shapes (n, bins)."""
         rows = rows_at(points, self.how)
-        rest = rows[:, self.varied :] @ self.matrix[self.varied :]
+        rest = product(rows[:, self.varied :], self.matrix[self.varied :])
         if not self.varied:
             return np.zeros((1, 1)), rest
-        return rows[:, : self.varied] @ self.matrix[: self.varied], rest
+        return product(rows[:, : self.varied], self.matrix[: self.varied]), rest
 
     def jacobian(self, point: Floats) -> Floats:
         """Derivatives of the expectation at Monte Carlo factors of 1; shape (positions, bins)."""
         count = len(self.matrix)
         points = np.broadcast_to(point, (count, len(point))).copy()
-        return np.asarray(pulled_back(points, self.how, np.eye(count)).T @ self.matrix)
+        return product(pulled_back(points, self.how, np.eye(count)).T, self.matrix)
 
 
 def compiled(model: BinnedModel) -> Expectation:

@@ -13,6 +13,7 @@ from .model import BinnedModel, Floats
 from .toys import expectation_at
 
 _PRECISE = 1e-13
+_SINGULAR = 1e12
 _CELLS = 24
 _ROUNDS = 5
 
@@ -43,7 +44,11 @@ class Fitter:
         ends = [newton(model, data, s, fixed=False) for s in possible or [0.0 * starts[0][0]]]
         values = [float(objective(model, data, end[None])[0][0]) for end in ends]
         self.best, self.value = ends[int(np.argmin(values))], min(values)
-        inverse = np.linalg.inv(curvature(model, expectation_at(model, self.best), self.best))
+        fisher = curvature(model, expectation_at(model, self.best), self.best)
+        scale = np.sqrt(np.maximum(np.diag(fisher), np.finfo(float).tiny))
+        if np.linalg.cond(fisher / np.outer(scale, scale)) > _SINGULAR:
+            raise np.linalg.LinAlgError("two parameters are one")
+        inverse = np.linalg.inv(fisher)
         self.width = float(np.sqrt(inverse[0, 0]))
 
     @classmethod

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .expectation import Expectation, pulled_back
+from .expectation import Expectation, product, pulled_back
 from .model import Floats
 
 
@@ -120,11 +120,11 @@ def gradient(
     valid = np.empty(len(toys), dtype=np.bool_)
     if model.varied:
         _profiled_residuals(a, c, data, model.relative, toys, valid)
-        own = a @ model.matrix[: model.varied].T
-        rows = np.concatenate([own, c @ model.matrix[model.varied :].T], axis=1)
+        own = product(a, model.matrix[: model.varied].T)
+        rows = np.concatenate([own, product(c, model.matrix[model.varied :].T)], axis=1)
     else:
         _residuals(c, data.n, toys, valid)
-        rows = c @ model.matrix.T
+        rows = product(c, model.matrix.T)
     result = pulled_back(points, model.how, rows)
     result += model.constrained * (points - data.aux[toys])
     return result, valid
@@ -181,7 +181,7 @@ def curvature(model: Expectation, n: Floats, point: Floats) -> Floats:
         nu = expectation(model, Data(n[None], ones, ones), point[None])[0]
     safe = np.where(nu > 0.0, nu, 1.0)
     weight = np.where(nu > 0.0, n / (safe**2 + n * variance), 0.0)
-    return np.asarray((jacobian * weight) @ jacobian.T + np.diag(model.constrained))
+    return np.asarray(product(jacobian * weight, jacobian.T) + np.diag(model.constrained))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,6 +1,10 @@
 """Fits of many toys: the minimum, its derivatives, its bound, and reproducible toys."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +201,31 @@ def test_normalisation_that_can_be_negative_needs_a_line():
 def test_expectation_at_a_point_is_not_negative():
     ready = compiled(shapes())
     assert (expectation_at(ready, np.full(ready.positions, -30.0)) >= 0.0).all()
+
+
+def test_toys_do_not_depend_on_the_threads_of_blas():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from limit_models import shapes\n"
+        "from analysis.limit.fit import Fitter\n"
+        "from analysis.limit.constructions import experiments\n"
+        "from analysis.limit.toys import run\n"
+        "import numpy as np\n"
+        "fit = Fitter.of(shapes(400, 40, events=2000.0))\n"
+        "toys = run(experiments(fit, fit.at(np.array([1.0])), 1)[0], 256)\n"
+        "print(toys.t.sum().hex(), toys.best.sum().hex())\n"
+    )
+    folder = str(Path(__file__).parent)
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", code, folder],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": threads},
+            cwd=Path(__file__).resolve().parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    ]
+    assert printed[0] == printed[1]
+    assert "0x" in printed[0]

@@ -151,7 +151,7 @@ def product(rows: Floats, matrix: Floats) -> Floats:
 
     Its threads cost more than they save here, and give other last bits for another number of them.
     """
-    size = max(1, _PIECE // max(matrix.size, 1))
+    size = max(1, min(_PIECE // max(matrix.size, 1), len(rows)))
     count = -(-len(rows) // size)
     padded = np.zeros((count * size, rows.shape[1]))
     padded[: len(rows)] = rows

@@ -115,10 +115,15 @@ def parser() -> argparse.ArgumentParser:
     _json_option(verb)
 
     verb = _verb(verbs, "limit", "a limit from templates or an experiment", "limit nova_biao")
-    verb.add_argument("source", help="templates file, or a published experiment such as nova_biao")
+    verb.add_argument(
+        "source",
+        help="templates file, a published experiment such as nova_biao, or a model or pyhf "
+        "workspace in .json or .npz",
+    )
     verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
     _pot_option(verb)
     _limit_options(verb)
+    _fit_options(verb)
     _json_option(verb)
 
     verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
@@ -219,6 +224,23 @@ def _limit_options(verb: argparse.ArgumentParser) -> None:
         default="all",
         help="fc, classical, cls, bayes_s, bayes_mu, profile_one_sided, profile_two_sided or all",
     )
+
+
+def _fit_options(verb: argparse.ArgumentParser) -> None:
+    fit = verb.add_argument_group("fit of the spectrum")
+    fit.add_argument(
+        "--fit",
+        action="store_true",
+        help="fit the spectrum with its nuisance parameters instead of counting events; methods: "
+        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided or all",
+    )
+    fit.add_argument("--axes", default="recoil_energy", help="comma-separated axes to fit")
+    fit.add_argument("--toys", type=int, default=10_000, help="toys per tested signal")
+    fit.add_argument("--seed", type=int, default=1)
+    fit.add_argument("--threads", type=int, default=2, help="the result does not depend on it")
+    fit.add_argument("--save", type=Path, metavar="FILE", help="keep the model as .npz or .json")
+    fit.add_argument("--workspace", type=Path, metavar="FILE", help="write it for pyhf, as .json")
+    fit.add_argument("--plot", type=Path, metavar="FILE", help="curves of the first method")
 
 
 def _pot_option(verb: argparse.ArgumentParser) -> None:

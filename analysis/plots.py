@@ -103,6 +103,11 @@ def styled(draw: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
     return wrapper
 
 
+def canvas(width: float, height: float) -> Figure:
+    """Empty figure [inches]: for the modules that draw without knowing matplotlib."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 @styled
 def stacked(templates: Templates, name: str, axis: str, *, pot: float, mu_nu: float) -> Figure:
     """Draw the expected events by category, the data and their ratio.

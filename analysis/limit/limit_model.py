@@ -1,0 +1,53 @@
+"""The model of a limit with everything that is done with one: the front door of this package."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from processors.templates import Templates
+
+from .from_templates import model_of
+from .impacts import ParameterImpact, impacts
+from .methods import limit
+from .model import MOMENT_UNIT, BinnedModel
+from .model_file import load, save, workspace_in
+from .result import ModelLimit
+from .workspace import from_workspace, to_workspace
+
+
+class LimitModel(BinnedModel):
+    """A :class:`.model.BinnedModel` that is read, kept and turned into limits."""
+
+    @classmethod
+    def from_templates(cls, templates: Templates, **options: Any) -> Self:
+        """Make a model of the templates of a run: see :func:`.from_templates.model_of`."""
+        return model_of(cls, templates, **options)
+
+    def limit(self, method: str = "fc", *, cl: float, **options: Any) -> ModelLimit:
+        """Limit on s and on the moment: see :func:`.methods.limit`."""
+        return limit(self, method, cl=cl, **options)
+
+    def impacts(self) -> tuple[ParameterImpact, ...]:
+        """Pulls and impacts of all nuisance parameters: see :func:`.impacts.impacts`."""
+        return impacts(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write to a file ending in ``.npz`` or ``.json``; plain arrays and JSON, no pickle."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what :meth:`save` wrote; a workspace counts in (1e-9 mu_B)^2."""
+        workspace = workspace_in(path)
+        if workspace is not None:
+            return cls.from_workspace(workspace, unit=MOMENT_UNIT)
+        return load(cls, path)
+
+    def to_workspace(self) -> dict[str, Any]:
+        """Write as a workspace of pyhf: see :func:`.workspace.to_workspace`."""
+        return to_workspace(self)
+
+    @classmethod
+    def from_workspace(cls, workspace: Mapping[str, Any], *, unit: float, pot: float = 0.0) -> Self:
+        """Read a workspace of pyhf: see :func:`.workspace.from_workspace`."""
+        return from_workspace(cls, workspace, unit=unit, pot=pot)

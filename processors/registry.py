@@ -191,8 +191,9 @@ def declare(file: VariationFile) -> list[str]:
     InputError
         If it cannot be run, or declares nothing.
     """
-    if _declared.get(file.path) != file.text:
-        for name in [n for n, v in VARIATIONS.items() if v.source == file.path]:
+    names = [name for name, v in VARIATIONS.items() if v.source == file.path]
+    if _declared.get(file.path) != file.text or not names:
+        for name in names:
             del VARIATIONS[name]
         token = _reading.set(file.path)
         try:

@@ -44,7 +44,9 @@ def curves(limit: ModelLimit) -> Any:
         top.plot(moment, curve.critical, "s-", color=_RED, markersize=3, label=label)
     for name, threshold in _THRESHOLDS.items():
         top.axhline(threshold, color=_GREY, linestyle=":", linewidth=1.0)
-        top.text(0.02, threshold, f" {name}, χ²", color=_GREY, fontsize=8.5, va="bottom")
+        # Clipped, since a line beyond the curves would make the figure as high as it is.
+        label = f" {name}, χ²"
+        top.text(0.02, threshold, label, color=_GREY, fontsize=8.5, va="bottom", clip_on=True)
     bottom.fill_between(
         moment,
         np.maximum(curve.p_value - curve.p_error, 1e-6),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.arguments import parser
 from analysis.cli import COMMANDS
+from analysis.cli.arguments import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -252,7 +252,7 @@ def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str])
 def test_packages_of_another_distribution_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alien = tmp_path / "analysis" / "cli.py"
+    alien = tmp_path / "analysis" / "cli" / "__init__.py"
     monkeypatch.setattr(analysis.cli, "__file__", str(alien))
     with pytest.raises(ShadowedPackageError, match="virtual environment of its own"):
         check_packages()

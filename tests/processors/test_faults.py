@@ -32,26 +32,27 @@ POOLS = ("iterative", "threads", "futures")
 
 
 class Faulty(NuoneProcessor):
-    """Does something before the second chunk of each file, as often as there is room in a file."""
+    """Does something before the second chunk of each file: always, or once for each in a folder."""
 
-    def __init__(self, fault, counts=None, times=99):
+    def __init__(self, fault, once=None):
         super().__init__(variations="flux")
         self.fault = fault
-        self.counts = str(counts) if counts else None
-        self.times = times
+        self.once = once and str(once)
 
     def process(self, events):
-        if events.metadata["entrystart"] > 0 and self.first():
+        if events.metadata["entrystart"] > 0 and self.first(events.metadata["filename"]):
             self.fault()
         return super().process(events)
 
-    def first(self):
-        """Whether there were not so many of these yet, in whichever process."""
-        if self.counts is None:
+    def first(self, path):
+        """Whether this chunk was not here yet, in whichever process."""
+        if self.once is None:
             return True
-        with Path(self.counts).open("a+b", buffering=0) as file:
-            file.write(b".")
-            return file.tell() <= self.times
+        try:
+            (Path(self.once) / Path(path).name).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        return True
 
 
 def kill():
@@ -180,8 +181,9 @@ def test_a_file_that_is_cut_behind_the_plan_costs_its_chunks(plan, clean, tmp_pa
 
 
 def test_a_worker_that_is_killed_once_costs_nothing(plan, clean, tmp_path):
+    (tmp_path / Path(plan[-1].path).name).touch()
     with open_executor("futures", workers=2) as executor:
-        ran = run(plan, Faulty(kill, tmp_path / "count", times=1), executor)
+        ran = run(plan, Faulty(kill, tmp_path), executor)
     assert (result(ran), ran[1].missing) == (clean(), [])
 
 
@@ -206,7 +208,7 @@ def test_a_worker_that_is_killed_by_hand_costs_nothing(plan, clean):
 @pytest.mark.parametrize("name", ["threads", "futures"])
 def test_a_worker_that_is_out_of_memory_tries_again_alone(plan, clean, tmp_path, name):
     with open_executor(name, workers=2) as executor:
-        ran = run(plan, Faulty(take_memory, tmp_path / "count", times=2), executor)
+        ran = run(plan, Faulty(take_memory, tmp_path), executor)
     assert (result(ran), ran[1].missing) == (clean(), [])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from analysis.limit import count_limit
+from analysis.limit import combine, count_limit
 from analysis.limit.asymptotic import discovery
 from analysis.limit.constructions import last_crossing
 from analysis.limit.engine import minimise
@@ -16,7 +16,6 @@ from analysis.limit.expectation import compiled
 from analysis.limit.fit import Fitter, crossing
 from analysis.limit.likelihood import Data, curvature
 from analysis.limit.methods import METHODS
-from analysis.limit.model import combine
 from analysis.limit.toys import expectation_at
 from fileset import InputError
 

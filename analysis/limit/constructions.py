@@ -14,10 +14,11 @@ from scipy.special import ndtr, ndtri
 
 from .count_expectation import ExpectedLimits
 from .count_likelihood import profile_threshold
+from .drawing import hypothesis
 from .fit import Fitter, crossing
 from .model import Floats
 from .result import Curve
-from .toys import Experiment, Mapper, Toys, hypothesis, run
+from .toys import Experiment, Mapper, Toys, run
 
 TIE = 1e-9
 """Statistics closer than this count as equal: rounding must not decide a tie."""

@@ -10,13 +10,13 @@ from scipy.special import ndtr
 
 from analysis.limit import combine, count_limit
 from analysis.limit.asymptotic import discovery
+from analysis.limit.compiling import compiled
 from analysis.limit.constructions import last_crossing
+from analysis.limit.drawing import expectation_at
 from analysis.limit.engine import minimise
-from analysis.limit.expectation import compiled
 from analysis.limit.fit import Fitter, crossing
 from analysis.limit.likelihood import Data, curvature
 from analysis.limit.methods import METHODS
-from analysis.limit.toys import expectation_at
 from fileset import InputError
 
 from .limit_models import counting, shapes

@@ -1,13 +1,17 @@
 """The model of a limit with everything that is done with one: the front door of this package."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from processors.templates import Templates
 
 from . import combination
+from .contours import Contour, Other, contour
+from .coverage import Coverage, coverage
 from .from_templates import model_of
+from .goodness import DataTest, discovery, goodness, with_toys
 from .impacts import ParameterImpact, impacts
 from .methods import limit
 from .model import MOMENT_UNIT, BinnedModel, Floats
@@ -61,6 +65,22 @@ class LimitModel(BinnedModel):
         """Limit on s and on the moment: see :func:`.methods.limit`."""
         return limit(self, method, cl=cl, **options)
 
+    def discovery(self, **options: Any) -> DataTest:
+        """DataTest that there is no moment: see :func:`.goodness.discovery`."""
+        return with_toys(discovery, self, **options)
+
+    def goodness(self, **options: Any) -> DataTest:
+        """Goodness of fit: see :func:`.goodness.goodness`."""
+        return with_toys(goodness, self, **options)
+
+    def coverage(self, s: float, **options: Any) -> Coverage:
+        """How often intervals hold the true s: see :func:`.coverage.coverage`."""
+        return coverage(self, s, **options)
+
+    def contour(self, others: Sequence[Other], values: Floats, signals: Floats) -> Contour:
+        """Allowed region of s and another quantity: see :func:`.contours.contour`."""
+        return contour(self, others, values, signals)
+
     def impacts(self) -> tuple[ParameterImpact, ...]:
         """Pulls and impacts of all nuisance parameters: see :func:`.impacts.impacts`."""
         return impacts(self)
@@ -72,9 +92,10 @@ class LimitModel(BinnedModel):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what :meth:`save` wrote; a workspace counts in (1e-9 mu_B)^2."""
-        workspace = workspace_in(path)
-        if workspace is not None:
-            return cls.from_workspace(workspace, unit=MOMENT_UNIT)
+        found = workspace_in(path)
+        if found is not None:
+            workspace, digest = found
+            return replace(cls.from_workspace(workspace, unit=MOMENT_UNIT), origin=digest)
         return load(cls, path)
 
     def to_workspace(self) -> dict[str, Any]:

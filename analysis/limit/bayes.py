@@ -36,8 +36,8 @@ PRIORS: dict[str, Callable[[Floats], Floats]] = {
 _NODES, _FINE, _BATCHES = 41, 2001, 20
 _FAR = 30.0
 # Some draws from far out, so that no weight is large.
-_WIDTHS = np.array([1.0, 1.0, 1.0, 1.0, 1.5])
-_LEAST, _NOTHING = 100.0, 9.0
+_WIDTHS = np.array([1.0, 1.0, 1.0, 1.0, 1.3])
+_LEAST, _NOTHING = 50.0, 5.0
 _CHUNK = 2000
 
 
@@ -134,20 +134,28 @@ class _Weights(NamedTuple):
     def __call__(self, point: Floats) -> Floats:
         model, data = self.fit.model, self.fit.data
         modes = [point, *self._others(point)]
-        shapes = [_spread(model, data, mode) for mode in modes]
+        shapes = [_Normal(mode[1:], _spread(model, data, mode)) for mode in modes]
+        theta, weights = self._drawn(point[0], shapes)
+        if len(shapes) > 1:
+            return weights
+        return self._drawn(point[0], [shapes[0].adapted(theta, weights)])[1]
+
+    def _drawn(self, s: float, shapes: list["_Normal"]) -> tuple[Floats, Floats]:
+        """Draws from equal parts of some distributions, and their weights."""
         own = np.arange(len(self.normal))
         theta = np.empty_like(self.normal)
-        for i, (mode, spread) in enumerate(zip(modes, shapes, strict=True)):
-            mine = own[own % len(modes) == i]
-            width = _WIDTHS[mine // len(modes) % len(_WIDTHS)][:, None]
-            theta[mine] = mode[1:] + width * product(self.normal[mine], spread.T)
+        for i, shape in enumerate(shapes):
+            mine = own[own % len(shapes) == i]
+            width = _WIDTHS[mine // len(shapes) % len(_WIDTHS)][:, None]
+            theta[mine] = shape.mean + width * product(self.normal[mine], shape.spread.T)
         density = [
-            math.log((_WIDTHS == width).mean() / len(modes)) + _log_normal(theta, m[1:], width * s)
-            for m, s in zip(modes, shapes, strict=True)
+            math.log((_WIDTHS == width).mean() / len(shapes)) + shape.log_density(theta, width)
+            for shape in shapes
             for width in np.unique(_WIDTHS)
         ]
-        where = np.concatenate([np.full((len(theta), 1), point[0]), theta], axis=1)
-        return -_values(model, data, where) - logsumexp(density, axis=0)
+        where = np.concatenate([np.full((len(theta), 1), s), theta], axis=1)
+        values = _values(self.fit.model, self.fit.data, where)
+        return theta, -values - logsumexp(density, axis=0)
 
     def _others(self, point: Floats) -> list[Floats]:
         model, data = self.fit.model, self.fit.data
@@ -168,11 +176,32 @@ def _spread(model: Expectation, data: Data, point: Floats) -> Floats:
     return np.asarray(np.linalg.cholesky(np.linalg.inv(hessian)))
 
 
-def _log_normal(theta: Floats, mean: Floats, spread: Floats) -> Floats:
-    """Logarithm of a normal density, without the powers of 2 pi that the constraints have too."""
-    inverse = np.asarray(np.linalg.inv(spread).T, dtype=float)
-    z = product(theta - mean, inverse)
-    return np.asarray(-0.5 * (z**2).sum(axis=1) - np.log(np.diag(spread)).sum())
+class _Normal(NamedTuple):
+    """Normal distribution of the nuisance parameters."""
+
+    mean: Floats
+    spread: Floats
+
+    def standard(self, theta: Floats) -> Floats:
+        """Parameters as independent standard normal numbers."""
+        return product(theta - self.mean, np.asarray(np.linalg.inv(self.spread).T, dtype=float))
+
+    def log_density(self, theta: Floats, width: float) -> Floats:
+        """Without the powers of 2 pi, which the constraints have too."""
+        z = self.standard(theta) / width
+        scale = len(self.mean) * math.log(width) + np.log(np.diag(self.spread)).sum()
+        return np.asarray(-0.5 * (z**2).sum(axis=1) - scale)
+
+    def adapted(self, theta: Floats, weights: Floats) -> "_Normal":
+        """Distribution with the mean and widths of weighted draws."""
+        heavy = logsumexp(weights) - 0.5 * math.log(len(weights))
+        # A single draw must not decide.
+        w = np.exp(np.minimum(weights, heavy) - heavy)
+        w /= w.sum()
+        z = self.standard(theta)
+        shift = w @ z
+        width = np.sqrt(np.clip(w @ (z - shift) ** 2, 0.5, 2.0))
+        return _Normal(self.mean + self.spread @ shift, self.spread * width)
 
 
 def _values(model: Expectation, data: Data, points: Floats) -> Floats:

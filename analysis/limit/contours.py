@@ -20,8 +20,34 @@ from .model import BinnedModel, Floats, Model
 LEVELS = {f"{100 * cl:g} %": float(chdtri(2, 1.0 - cl)) for cl in (0.6827, 0.90, 0.95, 0.99)}
 """Confidence level to -2 Delta ln L for two quantities: chi-square with two degrees of freedom."""
 
-Other = tuple[BinnedModel, Callable[[float], float]]
-"""Templates of a second quantity, those of the signal of a model, and their coefficient."""
+
+class Contribution(NamedTuple):
+    """Templates of a second quantity, and what the nuisance parameters of a model do to them.
+
+    Attributes
+    ----------
+    nominal, mc_variance : ndarray, shape (bins,)
+        Events at a coefficient of 1, below 0 for an interference, and their variance.
+    up, down : ndarray, shape (parameters, bins)
+        Change by +1 and -1 standard deviation.
+    """
+
+    nominal: Floats
+    mc_variance: Floats
+    up: Floats
+    down: Floats
+
+    @classmethod
+    def of(cls, model: BinnedModel) -> "Contribution":
+        """Signal of a model that has the nuisance parameters of another one."""
+        signal = model.is_signal
+        arrays = (model.nominal, model.mc_variance)
+        changes = (model.up, model.down)
+        return cls(*(a[signal].sum(0) for a in arrays), *(a[:, signal].sum(1) for a in changes))
+
+
+Other = tuple[Contribution, Callable[[float], float]]
+"""Templates of a second quantity and their coefficient as a function of it."""
 
 
 class Contour(NamedTuple):
@@ -60,10 +86,9 @@ def contour(
     ----------
     model : BinnedModel
         With data; its signal is the first quantity.
-    others : sequence of (BinnedModel, callable)
-        Of the second quantity: models of the same channels and nuisance parameters whose signal is
-        a template, and the coefficient of that template as a function of the quantity. Two
-        flavours: one model and ``lambda s: s``. A charge radius: a model for each of r and r^2.
+    others : sequence of (Contribution, callable)
+        Templates of the second quantity with their coefficients. Two flavours: one of them and
+        ``lambda s: s``. A charge radius: one for r and one for r^2.
     values, signals : ndarray, shape (m,), (n,)
         Grid, at least two of each; only s is bounded by 0.
 
@@ -75,7 +100,7 @@ def contour(
     Raises
     ------
     InputError
-        If the models do not fit together, or something is expected less than never.
+        If the models do not fit together, or less than nothing is expected.
     """
     if min(len(values), len(signals)) < 2:
         raise InputError("a contour needs at least two values of each quantity")
@@ -97,24 +122,21 @@ def contour(
     )
 
 
-def _with(model: Model, others: Sequence[tuple[BinnedModel, float]], value: float) -> Model:
-    """Model whose background has templates of other models in it."""
-    arrays: dict[str, Any] = {n: getattr(model, n).copy() for n in ("nominal", "up", "down")}
-    variance = model.mc_variance.copy()
-    (row,) = np.flatnonzero(~model.is_signal)[:1]
-    plain = (model.high == 1.0).all(axis=0) & (model.low == 1.0).all(axis=0)
-    if not plain[row]:
-        raise InputError("a contour needs a background without normalisations of its own first")
-    for other, coefficient in others:
-        names = [[p.name for p in m.parameters] for m in (model, other)]
-        if other.channels != model.channels or names[0] != names[1]:
-            raise InputError("a contour needs models of the same channels and nuisance parameters")
+def _with(model: Model, others: Sequence[tuple[Contribution, float]], value: float) -> Model:
+    """Model whose background has templates of a second quantity in it."""
+    plain = (model.high == 1.0).all(axis=0) & (model.low == 1.0).all(axis=0) & ~model.is_signal
+    if not plain.any():
+        raise InputError("a contour needs a background without normalisations of its own")
+    # In the largest one: where they interfere, they take away from it.
+    row = int(np.argmax(np.where(plain, model.nominal.sum(axis=1), -1.0)))
+    arrays: dict[str, Any] = {n: getattr(model, n).copy() for n in Contribution._fields}
+    for contribution, coefficient in others:
+        if contribution.up.shape != (len(model.parameters), model.bins):
+            raise InputError("a contour needs templates with the bins and parameters of the model")
         for name, array in arrays.items():
-            array[..., row, :] += coefficient * getattr(other, name)[..., other.is_signal, :].sum(
-                -2
-            )
-        variance[row] += coefficient**2 * other.mc_variance[other.is_signal].sum(axis=0)
+            factor = coefficient**2 if name == "mc_variance" else coefficient
+            array[..., row, :] += factor * getattr(contribution, name)
     try:
-        return replace(model, **arrays, mc_variance=variance)
+        return replace(model, **arrays)
     except InputError as error:
         raise InputError(f"second quantity at {value:g}: {error}") from None

@@ -246,6 +246,6 @@ def test_monte_carlo_factor_of_a_single_bin_is_that_of_every_data_set():
 
 def test_fit_that_left_its_valley_is_made_again():
     ready, data, point, metric = toys_of(MODELS["bent"], 300, s=0.0)
-    fits = minimise(ready, data, np.repeat(point[None], 300, axis=0), 40.0 * metric, fixed=True)
+    fits = minimise(ready, data, np.repeat(point[None], 300, axis=0), 3.0 * metric, fixed=True)
     before = objective(ready, data, np.repeat(point[None], 300, axis=0))[0]
     assert (fits.values <= before + 1e-6).all()

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.coffea_api import ProcessorABC
+from fileset.plan import Chunk
+from fileset.virtual import FileRange
 
 from .categories import AXIS, SIGNAL, categorise
 from .evaluation import available, factors, shifts
@@ -86,12 +88,12 @@ class NuoneProcessor(ProcessorABC):
         self.sparse = False
         self.find()
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+    def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
         """Turn one chunk into histograms.
 
         Parameters
         ----------
-        events : coffea NanoEvents
+        events : coffea NanoEvents or FileRange
             As opened by :mod:`fileset`, or by coffea with the schema of the format.
 
         Returns
@@ -107,6 +109,10 @@ class NuoneProcessor(ProcessorABC):
         output = {events.metadata["dataset"]: _without(counted, "flavours") | filled}
         return output if self.sparse else finished(output)
 
+    def open(self, chunk: Chunk) -> ak.Array | FileRange:
+        """Open a chunk for :meth:`process`; what others make of it may need coffea's events."""
+        return chunk.open_range() if type(self) is NuoneProcessor else chunk.open()
+
     def summing(self) -> "NuoneProcessor":
         """The same processor, whose results hold only the filled bins: smaller to send and add."""
         same = copy.copy(self)
@@ -117,7 +123,7 @@ class NuoneProcessor(ProcessorABC):
         """Make histograms of what was filled, their categories in order."""
         return accumulator if self.sparse else finished(accumulator)
 
-    def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
+    def selected(self, events: ak.Array | FileRange) -> tuple[dict[str, Any], Columns]:
         """What :meth:`process` makes of all events, and the events that any histogram shows.
 
         Returns
@@ -134,7 +140,9 @@ class NuoneProcessor(ProcessorABC):
         """Histograms of events that :meth:`selected` kept, from one or more chunks."""
         return self.histograms(kept, self.passes(kept), self.templates(flavours))
 
-    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any], Columns]:
+    def _counted(
+        self, events: ak.Array | FileRange
+    ) -> tuple[Columns, Passes, dict[str, Any], Columns]:
         """Columns, cuts and cut flow of all events, and the columns of the signal."""
         columns = read_columns(events)
         columns = columns.replaced({CATEGORY: categorise(columns)})

@@ -12,7 +12,7 @@ from fileset.coffea_api import nanoevents
 from fileset.columns import listed
 from fileset.formats import FORMATS
 from fileset.simulate import simulate
-from fileset.virtual import Values, source_events, source_of
+from fileset.virtual import Values, source_events, range_of
 
 
 def leaves(records, path=()):
@@ -90,12 +90,12 @@ def chunk(toy):
 
 def test_events_know_their_source_until_others_are_made_of_them(toy):
     events = chunk(toy)
-    found, start, stop = source_of(events)
+    found, start, stop = range_of(events)
     run = found.read("rec.hdr.run", start, stop)
     np.testing.assert_array_equal(run, events.hdr.run)
-    assert source_of(events[::-1]) is None
-    assert source_of(ak.with_field(events, run, "run")) is None
-    assert source_of(ak.Array([1, 2])) is None
+    assert range_of(events[::-1]) is None
+    assert range_of(ak.with_field(events, run, "run")) is None
+    assert range_of(ak.Array([1, 2])) is None
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,13 @@ from typing import Any
 from fileset.errors import InputError, closest
 from fileset.memory import keep_freed_memory
 
+from .work import Done
+
 log = logging.getLogger(__name__)
 
 _LEAST_AHEAD = 50
+# Enough tasks to share them out evenly, not so many chunks in one that much is lost with it.
+_TASKS_PER_THREAD, _MOST_TOGETHER = 8, 64
 
 
 def _code() -> str:
@@ -166,7 +170,7 @@ def open_cluster(profile: Profile) -> Iterator[Executor]:
         if link := _dashboard(client):
             log.info("dashboard: %s", link)
         _check_workers(client, profile.timeout)
-        yield stack.enter_context(DaskExecutor(client, profile.timeout))
+        yield stack.enter_context(DaskExecutor(client, profile.timeout, profile.maximum or 0))
 
 
 def _connect(profile: Profile, stack: contextlib.ExitStack) -> Any:
@@ -341,7 +345,12 @@ def _work(
         problem = _prepare(expected)
     if problem:
         raise InputError(problem)
-    return fn(*args, **kwargs)
+    result = fn(*args, **kwargs)
+    if isinstance(result, Done):
+        import distributed
+
+        return result._replace(worker=distributed.get_worker().address)
+    return result
 
 
 class DaskExecutor(Executor):
@@ -352,13 +361,16 @@ class DaskExecutor(Executor):
     client : distributed.Client
     timeout : float
         How long there may be no worker [s]; then all that is left fails.
+    maximum : int
+        Workers that there may be later.
     """
 
-    def __init__(self, client: Any, timeout: float) -> None:
+    def __init__(self, client: Any, timeout: float, maximum: int = 0) -> None:
         # Not pure: with pure keys dask answers an identical task from an earlier run's results.
         self._inner = client.get_executor(pure=False, retries=2)
         self._client = client
         self._timeout = timeout
+        self._maximum = maximum
         self._environment = environment()
         self._pending: dict[Future[Any], Future[Any]] = {}
         self._problem = ""
@@ -372,6 +384,23 @@ class DaskExecutor(Executor):
     def ahead(self) -> int:
         """Tasks that keep every worker busy: more of them would fill this process with results."""
         return max(_LEAST_AHEAD, 2 * self._threads)
+
+    def together(self, chunks: int) -> int:
+        """How many chunks of a plan a worker adds up before it sends the sum."""
+        threads = max(self._threads, self._maximum, 1)
+        return min(chunks // (_TASKS_PER_THREAD * threads), _MOST_TOGETHER)
+
+    def replace(self, worker: str) -> None:
+        """Start a worker anew that has something hanging in it, if it has a nanny to do so."""
+
+        def restart() -> None:
+            try:
+                self._client.restart_workers([worker], timeout=30)
+            # Of one without a nanny, or that is gone.
+            except Exception as error:
+                log.warning("worker %s is not started anew: %s", worker, error)
+
+        threading.Thread(target=restart, daemon=True).start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Send a task; its future fails, at the latest when no worker is left to do it."""

@@ -64,6 +64,11 @@ class Pool(Executor):
         """Run the task in a process that is free."""
         return self._pool().submit(fn, *args, **kwargs)
 
+    def replace(self, worker: int) -> None:
+        """End a process that will never be free; what others had begun is done again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, whatever they are doing if nobody waits for it."""
         self._pool().shutdown(wait, kill_workers=not wait)

@@ -17,8 +17,9 @@ from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.filled import Filled
 from processors.pipeline import Execution, process_fileset
 from processors.registry import VARIATIONS
-from processors.run import Outcome, run
+from processors.run import run
 from processors.selections import SELECTIONS
+from processors.work import Outcome
 
 VARIATIONS_MADE = "flux,genie,calibration"
 
@@ -169,7 +170,7 @@ def test_a_chunk_that_fails_is_not_kept(resumed, clean, plan):
             return super().process(events)
 
     _, outcomes = resumed(made=Failing(variations=VARIATIONS_MADE))
-    failed = sum(outcome.output is None for outcome in outcomes.values())
+    failed = sum(outcome.failed for outcome in outcomes.values())
     again, second = resumed(made=Failing(variations=VARIATIONS_MADE))
     assert 0 < failed == afresh(second) < len(plan)
     assert [row.missing for row in again[1].missing] == ["ValueError: no good"] * failed

@@ -131,8 +131,8 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk, timeout: float | None =
         return outcome._replace(bytes_read=_bytes_read() - before)
 
     hung = Outcome(
-        lost=f"gave nothing within {timeout} s: a file or server that hangs, a function that does "
-        "not end, or raise --chunk-timeout",
+        lost=f"gave nothing within {timeout or 0:g} s: a file or server that hangs, a function "
+        "that does not end, or raise --chunk-timeout",
         hung=True,
     )
     return within(timeout, work, hung)._replace(seconds=time.perf_counter() - begin)

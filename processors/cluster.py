@@ -17,7 +17,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -353,6 +353,17 @@ def _work(
     return result
 
 
+class KilledWorkerError(BrokenExecutor):
+    """Several workers died with a task, which need not have been its fault."""
+
+
+def _like_a_pool(error: BaseException) -> BaseException:
+    """Error that says the same as a pool of processes would."""
+    import distributed
+
+    return KilledWorkerError() if isinstance(error, distributed.KilledWorker) else error
+
+
 class DaskExecutor(Executor):
     """Executor over a dask client that does not wait for ever for workers that are gone.
 
@@ -430,7 +441,7 @@ class DaskExecutor(Executor):
             if inner.cancelled():
                 future.set_exception(CancelledError("the dask scheduler forgot the task"))
             elif (error := inner.exception()) is not None:
-                future.set_exception(error)
+                future.set_exception(_like_a_pool(error))
             else:
                 future.set_result(inner.result())
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from types import SimpleNamespace
 
 import cloudpickle
 import distributed
+import numpy as np
+import psutil
 import pytest
 import trustme
 
@@ -59,6 +62,39 @@ class Slow(NuoneProcessor):
         return super().process(events)
 
 
+class Faulty(NuoneProcessor):
+    """Does something before the third chunk."""
+
+    def __init__(self, fault):
+        super().__init__(variations="flux")
+        self.fault = fault
+
+    def process(self, events):
+        if events.metadata["entrystart"] == 500 and "0000" in events.metadata["filename"]:
+            self.fault()
+        return super().process(events)
+
+
+def fail():
+    raise ValueError("no good")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_memory():
+    """Fill more and more memory, until somebody ends it."""
+    taken = []
+    while True:
+        taken.append(np.ones(5_000_000))
+        time.sleep(0.02)
+
+
+def hang():
+    time.sleep(1000)
+
+
 class Processes:
     """Scheduler and workers that a test starts; all end with it."""
 
@@ -66,6 +102,8 @@ class Processes:
         self.folder, self.tls = folder, tls
         self.running = []
         self.file = folder / "scheduler.json"
+        # One death is enough to give a task up, for less waiting.
+        self.environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         if tls:
             options += ["--protocol", "tls"]
@@ -82,16 +120,16 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(path)},
+                env=os.environ | self.environment | {"PYTHONPATH": str(path)},
                 stdout=log,
                 stderr=log,
             )
         self.running.append(process)
         return process
 
-    def worker(self, *options, **more):
+    def worker(self, *options, nanny="--no-nanny", **more):
         return self.start(
-            "worker", "--no-nanny", "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard",
+            "worker", nanny, "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard",
             *options, **more,
         )  # fmt: skip
 
@@ -105,9 +143,18 @@ class Processes:
 
     def kill(self):
         for process in self.running:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            # A nanny that is killed would leave its worker behind.
+            found = [process.pid, *(c.pid for c in children(process.pid))]
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
+
+
+def children(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 @pytest.fixture
@@ -229,6 +276,137 @@ def test_scheduler_that_is_killed_ends_the_run_with_what_is_there(start, plan):
         _, ledger = run(plan, Slow(variations="none"), executor, progress=stop)
     assert 0 < len(ledger.missing) < len(plan)
     assert "dask" in ledger.missing[-1].missing
+
+
+@pytest.fixture(scope="module")
+def without_one(plan):
+    """Result without the third chunk."""
+    output, _ = run(plan, Faulty(fail), InProcess())
+    return content(output)
+
+
+@pytest.mark.parametrize(
+    ("fault", "together"), [(die, 1), (take_memory, 8)], ids=["killed", "memory"]
+)
+def test_chunk_that_ends_its_worker_every_time_costs_itself_alone(
+    start, plan, without_one, monkeypatch, fault, together
+):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: together)
+    cluster = start()
+    for _ in range(2):
+        cluster.worker("--memory-limit", "1GB", nanny="--nanny")
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        output, ledger = run(plan, Faulty(fault), executor)
+    assert [(row.path, row.start) for row in ledger.missing] == [(plan[2].path, 500)]
+    assert ledger.missing[0].missing == (
+        "its worker died twice, also with no other chunk beside it; killed for memory? take a "
+        "smaller --chunksize (KilledWorkerError)"
+    )
+    assert content(output) == without_one
+
+
+def test_all_workers_of_a_node_that_are_killed_cost_nothing(start, plan, clean):
+    cluster = start()
+    cluster.environment = {}
+    workers = [cluster.worker() for _ in range(3)]
+    with distributed.Client(cluster.address) as client:
+        client.wait_for_workers(3, timeout=60)
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+
+        def kill(chunk, outcome):
+            for worker in workers[:2]:
+                worker.kill()
+            for worker in workers[:2]:
+                worker.wait()
+
+        output, ledger = run(plan, Slow(variations="flux"), executor, progress=kill)
+    assert (content(output), ledger) == clean
+
+
+def test_run_whose_scheduler_is_killed_goes_on_with_another_one(start, plan, clean, tmp_path):
+    processor = Slow(variations="flux")
+    cluster = start()
+    cluster.worker()
+    with open_executor("dask", cluster=cluster.profile(timeout=3)) as executor:
+        stop = killing(cluster.running[0])
+        _, ledger = run(plan, processor, executor, progress=stop, resume=tmp_path / "kept")
+    done = len(plan) - len(ledger.missing)
+    assert 0 < done < len(plan)
+    cluster.kill()
+    cluster.file.unlink()
+    cluster = start()
+    cluster.worker()
+    resumed = []
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+        output, ledger = run(
+            plan,
+            processor,
+            executor,
+            resume=tmp_path / "kept",
+            progress=lambda chunk, outcome: resumed.append(outcome.resumed),
+        )
+    assert (content(output), ledger, sum(resumed)) == (*clean, done)
+
+
+def test_chunk_that_hangs_is_given_up_and_its_worker_is_started_anew(start, plan, without_one):
+    cluster = start()
+    cluster.worker(nanny="--nanny")
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        run(plan[:1], NuoneProcessor(variations="flux"), executor)
+        before = executor.submit(os.getpid).result()
+        output, ledger = run(plan, Faulty(hang), executor, timeout=5.0)
+        deadline = time.monotonic() + 60
+        while psutil.pid_exists(before) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert executor.submit(os.getpid).result() != before
+    assert [(row.path, row.start) for row in ledger.missing] == [(plan[2].path, 500)]
+    assert ledger.missing[0].missing.startswith("gave nothing within 5 s")
+    assert content(output) == without_one
+
+
+def test_chunk_that_hangs_in_a_worker_without_a_nanny_is_given_up(
+    start, plan, without_one, monkeypatch, caplog
+):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: 8)
+    cluster = start()
+    cluster.worker()
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        run(plan[:1], NuoneProcessor(variations="flux"), executor)
+        output, ledger = run(plan, Faulty(hang), executor, timeout=5.0)
+    assert len(ledger.missing) == 1
+    assert content(output) == without_one
+    assert "is not started anew" in caplog.text
+
+
+@pytest.mark.parametrize("together", [8, 64])
+def test_workers_add_up_what_they_made(start, plan, clean, monkeypatch, together):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: together)
+    cluster = start()
+    for _ in range(2):
+        cluster.worker()
+    tasks = []
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+        submit = executor.submit
+        executor.submit = lambda *task: tasks.append(task) or submit(*task)
+        output, ledger = run(plan, NuoneProcessor(variations="flux"), executor)
+    assert (content(output), ledger) == clean
+    # Two files of six chunks.
+    assert len(tasks) == {8: 2, 64: 1}[together]
+
+
+@pytest.mark.parametrize(
+    ("threads", "maximum", "chunks", "together"),
+    [(1, 0, 7, 0), (4, 0, 12, 0), (10, 0, 1000, 12), (0, 50, 4000, 10), (2, 0, 10**5, 64)],
+)
+def test_tasks_are_many_for_each_thread_that_there_is_or_will_be(
+    threads, maximum, chunks, together
+):
+    worker = {"tcp://a": {"nthreads": threads, "status": "running"}}
+    client = SimpleNamespace(
+        get_executor=lambda **_: None, scheduler_info=lambda **_: {"workers": worker}
+    )
+    with DaskExecutor(client, 60.0, maximum) as executor:
+        assert executor.together(chunks) == together
 
 
 def test_scheduler_without_workers_is_given_up(start):

@@ -112,6 +112,8 @@ def run(
         lost |= dict.fromkeys(chunks, bad[position])
         skipped.update(chunks)
     _check_left(plan, lost, skipped)
+    if kept is not None and not lost:
+        kept.clean()
     total = summing.postprocess(reduction.total() or {})
     summed = ((name, *key) for name, result in total.items() for key in result["ledger"])
     return total, settle(plan, summed, lost, skipped)

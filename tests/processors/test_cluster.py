@@ -602,6 +602,81 @@ def test_jobs_of_the_documented_profiles(tmp_path, monkeypatch, kind, expected):
     assert [line for line in expected if line not in script] == []
 
 
+CONDOR_SUBMIT = """\
+#!{python}
+# Starts a described job on this machine, instead of condor_submit.
+import os, re, subprocess, sys
+from pathlib import Path
+folder = Path(__file__).parent
+text = Path(sys.argv[-1]).read_text()
+said = dict(re.findall(r"^(\\S+) = (.*)$", text, re.MULTILINE))
+# HTCondor's own quoting: all in double quotes, an argument with blanks in single ones.
+line = said["Arguments"].removeprefix('"').removesuffix('"').replace('""', '"')
+quoted = re.findall(r"'((?:[^']|'')*)'|(\\S+)", line)
+arguments = [a.replace("''", "'") if a else b for a, b in quoted]
+number = len(list(folder.glob("job*"))) + 1
+log = (folder / f"job{{number}}").open("w")
+options = dict(stdout=log, stderr=log, start_new_session=True)
+job = subprocess.Popen([said["Executable"], *arguments], **options)
+(folder / f"pid{{number}}.0").write_text(str(job.pid))
+print(f"Submitting job(s).\\n1 job(s) submitted to cluster {{number}}.")
+"""
+CONDOR_RM = """\
+#!{python}
+import os, signal, sys
+from pathlib import Path
+for job in sys.argv[1:]:
+    pid = int((Path(__file__).parent / f"pid{{job}}").read_text())
+    os.killpg(pid, signal.SIGKILL)
+    print(f"Job {{job}} marked for removal")
+"""
+
+
+@pytest.fixture
+def condor(tmp_path, monkeypatch):
+    """Folder of programs that stand in for those of HTCondor: no daemon is installable here."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("condor_submit", CONDOR_SUBMIT), ("condor_rm", CONDOR_RM)):
+        path = folder / name
+        path.write_text(text.format(python=sys.executable), encoding="utf-8")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    yield folder
+    for pid in folder.glob("pid*"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_run_goes_through_jobs_of_htcondor_as_dask_jobqueue_describes_them(
+    condor, tmp_path, plan, clean
+):
+    pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
+    path = tmp_path / "htcondor.toml"
+    path.write_text(
+        f'kind = "htcondor"\nworkers = 2\ncores = 1\nmemory = "1 GB"\ndisk = "1 GB"\n'
+        f'python = "{sys.executable}"\ninterface = "lo"\ntimeout = 60\n'
+        f"job_script_prologue = [\"cd '{tmp_path}'\"]\n",
+        encoding="utf-8",
+    )
+    with open_executor("dask", cluster=path) as executor:
+        output, ledger = run(plan, NuoneProcessor(variations="flux"), executor)
+    assert (content(output), ledger) == clean
+    jobs = [int(pid.read_text()) for pid in condor.glob("pid*")]
+    assert len(jobs) == 2
+    deadline = time.monotonic() + 30
+    while any(map(running, jobs)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(running, jobs))
+
+
+def running(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def test_machine_without_the_batch_system_is_refused_at_once(monkeypatch):
     pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
     monkeypatch.setenv("PATH", "")

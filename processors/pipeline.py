@@ -22,12 +22,13 @@ from .alternatives import check_alternatives
 from .evaluation import unavailable
 from .executors import open_executor
 from .nuone import NuoneProcessor
-from .run import Outcome, run
+from .run import run
 from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
 from .summary import Tally
 from .templates import Templates, collect
+from .work import Outcome
 
 ENGINES = ("nudipole", "coffea")
 LAZY = "dask-awkward"
@@ -64,6 +65,8 @@ class Execution:
         Folder in which selected rows are kept for the next run: :mod:`processors.skim`.
     resume : Path, optional
         Folder in which the result of each chunk is kept: :mod:`processors.checkpoints`.
+    chunk_timeout : float, optional
+        Longest time for one chunk [s]; one that takes longer is lost.
     """
 
     executor: str = "iterative"
@@ -77,6 +80,7 @@ class Execution:
     verify: bool = False
     skim: Path | None = None
     resume: Path | None = None
+    chunk_timeout: float | None = None
 
 
 def process_fileset(
@@ -184,7 +188,7 @@ def _processed(
     """Sum and ledger of a plan."""
     if execution.engine == "coffea":
         return run_stock(plan, processor, chunksize=execution.chunksize)
-    hooks["skip_bad_files"] = execution.skip_bad_files
+    hooks |= {"skip_bad_files": execution.skip_bad_files, "timeout": execution.chunk_timeout}
     if execution.executor == LAZY:
         from .lazy import open_lazy
 

@@ -206,6 +206,13 @@ def _execution_options(verb: argparse.ArgumentParser) -> None:
         "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
     )
     verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
+    verb.add_argument(
+        "--chunk-timeout",
+        type=float,
+        metavar="SECONDS",
+        default=3600.0,
+        help="give a chunk up that takes longer; 0: wait for ever",
+    )
     verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
 
 

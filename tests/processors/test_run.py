@@ -12,8 +12,7 @@ import pytest
 
 from fileset import InputError, load_fileset, make_plan
 from fileset.coffea_api import ProcessorABC
-from processors import NuoneProcessor
-from processors import run as running
+from processors import NuoneProcessor, work
 from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.filled import finished
 from processors.pipeline import Execution, process_fileset
@@ -250,7 +249,7 @@ class Flaky:
 @pytest.fixture
 def no_waiting(monkeypatch):
     naps = []
-    monkeypatch.setattr(running.time, "sleep", naps.append)
+    monkeypatch.setattr(work.time, "sleep", naps.append)
     return naps
 
 

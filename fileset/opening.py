@@ -28,7 +28,14 @@ HEAD = 512
 READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.", "fileset.basket_")
 """Beginnings of the names of modules that do nothing but read."""
 
-INSPECTING = (*READERS, "fileset.formats.", "fileset.identity", "fileset.memberwise")
+INSPECTING = (
+    *READERS,
+    "fileset.formats.",
+    "fileset.identity",
+    "fileset.memberwise",
+    "fileset.tables_h5",
+    "fileset.tracker_text",
+)
 """Modules that a damaged file breaks anywhere, because they take it for what it should be."""
 
 # Where awkward finds that what was read is not as long as what is around it says.

@@ -12,11 +12,7 @@ and coffea's own JSON as it stands, with these keys in ``metadata``. What a data
 here or from inside its files, never from a substring of its name.
 """
 
-import gzip
-import json
 import math
-import tomllib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,6 +21,7 @@ from typing import Any
 from .errors import InputError, closest
 from .formats import CAFANA_SPECTRUM, FORMATS
 from .remote import TIMEOUT, glob
+from .unpacking import parsed, read_text
 
 GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
 """Weak mixing of the generator, 0.231295: GENIE, ``CommonParam.xml``, WeinbergAngle [rad]."""
@@ -155,16 +152,13 @@ def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
-        raw = path.read_bytes()
+        content = parsed(read_text(path), kind)
+    except ValueError as error:
+        raise InputError(f"{path}: not valid {kind}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the dataset description: {error.strerror}") from None
-    try:
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise InputError(f"{path}: not valid {kind}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected datasets by name, found {type(content).__name__}")
     return content

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .identity import Keys, describe, event_keys
 from .opening import INSPECTING, readable
+from .unpacking import check_unpacked
 
 # Added by ph5concat.
 _SEQUENCE = "evt.seq"
@@ -72,7 +73,9 @@ class Table(NamedTuple):
 
         where = f"{self.path}, {self.name}/{column}"
         with readable(where, INSPECTING), h5py.File(self.path) as file:
-            values = file[self.name][column][()].reshape(self.rows)
+            dataset = file[self.name][column]
+            check_unpacked(where, Path(self.path).stat().st_size, dataset.nbytes)
+            values = dataset[()].reshape(self.rows)
         return values.astype(self.columns[column], copy=False)
 
     def select(self, columns: Sequence[str]) -> dict[str, NDArray[Any]]:

@@ -15,10 +15,10 @@ from typing import Any
 
 from .errors import InputError
 
-RATIO = 1100
-"""Largest ratio of sizes, unpacked to packed; zeros reach 1032 with deflate, text seldom 100."""
+RATIO = 200
+"""Largest ratio of sizes, unpacked to packed, of what is large: zeros alone reach 1000 and more."""
 
-ALWAYS = 2**27
+ALWAYS = 2**30
 """What is not larger than this is unpacked at any ratio [bytes]."""
 
 MOST_TEXT = 2**30

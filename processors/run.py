@@ -203,7 +203,8 @@ def run(
             chunks[position] = outcome
         met |= chunks.keys()
         bad = next((o.refused or o.unreadable for o in chunks.values() if o.bad), "")
-        if bad and skip_bad_files:
+        # Or skipped before, when the file was preprocessed.
+        if bad and (skip_bad_files or any(plan[position].bad for position in chunks)):
             lost |= dict.fromkeys(chunks, bad)
             skipped |= chunks.keys()
             continue

@@ -7,6 +7,7 @@ before it reads keys and compressed blocks, what cannot be right is refused.
 import contextlib
 import math
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,6 +139,30 @@ def _check_blocks(
         )
 
 
+class _Described(threading.local):
+    """Files whose descriptions of classes this thread is reading."""
+
+    def __init__(self) -> None:
+        self.files: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+_described = _Described()
+
+
+def _begin_streamers(file: Any, **_: Any) -> None:
+    """Refuse descriptions of classes that can only be read with what they describe.
+
+    Uproot would begin with them again, until it is too deep for Python.
+    """
+    if file in _described.files:
+        raise DamagedError("its descriptions of classes are of a class that only they describe")
+    _described.files.add(file)
+
+
+def _end_streamers(file: Any, **_: Any) -> None:
+    _described.files.discard(file)
+
+
 def _bounded(codec: Codec) -> Any:
     """A decoder for uproot that does not unpack more than a block says."""
 
@@ -151,6 +176,8 @@ def _bounded(codec: Codec) -> Any:
 
 
 uproot.ReadOnlyDirectory.hook_before_keys = _check_keys
+uproot.ReadOnlyFile.hook_before_interpret_streamers = _begin_streamers
+uproot.ReadOnlyFile.hook_after_interpret_streamers = _end_streamers
 # Before the first of the blocks, and before each of the others.
 uproot.compression.decompress.hook_before_block = _check_blocks
 # Uproot's own take memory for whatever is inside; there is no other place to tell it.

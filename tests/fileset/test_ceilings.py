@@ -14,6 +14,7 @@ import uproot
 from analysis.limit import LimitModel
 from analysis.systematics import Systematics
 from fileset import InputError, load_fileset, make_plan, unpacking
+from fileset.basket_bytes import DamagedError
 from fileset.formats.cafana_spectrum import open_spectra
 from fileset.root_limits import contents
 from processors.cluster import load_profile
@@ -84,6 +85,18 @@ def test_contents_are_those_that_uproot_lists(tmp_path):
     with uproot.open(path) as file:
         found = contents(file)
         assert found == file.classnames(cycle=False)
+
+
+# Uproot would begin with them again and again; a fuzzer that follows the code found it.
+def test_descriptions_of_classes_that_need_themselves_are_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path, compression=None) as file:
+        file.mktree("recTree", {"rec.hdr.ismc": "int8"}).extend({"rec.hdr.ismc": np.ones(3, "i1")})
+    data = path.read_bytes()
+    assert b"TStreamerBase\0" in data
+    path.write_bytes(data.replace(b"TStreamerBase\0", b"TStreamerBasf\0"))
+    with uproot.open(path) as file, pytest.raises(DamagedError, match="of a class that only they"):
+        _ = file.file.streamers
 
 
 CODECS = pytest.mark.parametrize(

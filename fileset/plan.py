@@ -109,7 +109,7 @@ def make_plan(
         Stop after this many chunks of each dataset; its exposure is that of these chunks.
     skip_bad_files : bool
         Plan without files that cannot be used; each is in the plan as an empty chunk that says
-        why, so that the ledger knows it.
+        why, so that the ledger knows it. Those that preprocessing skipped always are.
     verify : bool
         Compare the content of every file with the checksum that preprocessing kept.
     workers : int
@@ -166,7 +166,7 @@ def make_plan(
         told = metadata(dataset, found.infos[0])
         plan.extend(
             Chunk(dataset.name, path, "", "", 0, 0, 0.0, told, bad)
-            for path, bad in found.bad.items()
+            for path, bad in (dataset.skipped | found.bad).items()
         )
     # Simulated events may share their numbers between datasets, recorded ones may not.
     names = {info.path: dataset.name for dataset, info in recorded}
@@ -203,7 +203,7 @@ def open_chunk(
     """
     if dataset not in fileset:
         raise InputError(f"no dataset {dataset!r} in the fileset; {closest(dataset, fileset)}")
-    plan = make_plan({dataset: fileset[dataset]}, chunksize=chunksize)
+    plan = [c for c in make_plan({dataset: fileset[dataset]}, chunksize=chunksize) if not c.bad]
     if not 0 <= chunk < len(plan):
         raise InputError(f"dataset {dataset!r} has chunks 0 to {len(plan) - 1}, asked for {chunk}")
     return canonical(plan[chunk].open())

@@ -117,9 +117,10 @@ def parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "limit", "a limit from templates or an experiment", "limit nova_biao")
     verb.add_argument(
         "source",
-        help="templates file, a published experiment such as nova_biao, or a model or pyhf "
-        "workspace in .json or .npz",
+        help="templates file, a published experiment such as nova_biao or a row of your own in "
+        ".toml, or a model or pyhf workspace in .json or .npz",
     )
+    _data_option(verb)
     verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
     _pot_option(verb)
     _limit_options(verb)
@@ -127,12 +128,38 @@ def parser() -> argparse.ArgumentParser:
     _json_option(verb)
 
     verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
-    verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
-    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    verb.add_argument(
+        "names", nargs="*", metavar="EXPERIMENT", help="rows, or .toml files of your own; all"
+    )
+    _data_option(verb)
     verb.add_argument("--plot", type=Path, metavar="FILE", help="limits as .png or .svg")
     verb.add_argument(
         "--flavours", type=Path, metavar="FILE", help="delta chi2 of XENONnT by flavour, as figure"
     )
+    _json_option(verb)
+
+    verb = _verb(
+        verbs,
+        "combine",
+        "one limit from several experiments, with the nuisances they share",
+        "combine xenonnt lz pandax4t",
+    )
+    verb.add_argument(
+        "names", nargs="+", metavar="EXPERIMENT", help="rows, or .toml files of your own"
+    )
+    verb.add_argument(
+        "--bounded", help="convert to this quantity, such as numu; default: that of the first row"
+    )
+    verb.add_argument("--sin2-theta23", type=float, default=0.57, help="for solar conversions")
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--method",
+        default="profile_one_sided",
+        help="profile_one_sided, profile_two_sided, cls_asymptotic, cls or fc",
+    )
+    verb.add_argument("--toys", type=int, default=10_000, help="per tested signal, for fc and cls")
+    verb.add_argument("--seed", type=int, default=1)
+    _data_option(verb)
     _json_option(verb)
 
     verb = _verb(
@@ -245,6 +272,10 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
 
 def _pot_option(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--pot", type=float, help="exposure [POT] for templates without data")
+
+
+def _data_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
 
 
 def _json_option(verb: argparse.ArgumentParser) -> None:

@@ -5,13 +5,29 @@ A new likelihood is one entry of `INPUTS` here and one function in `recompute`.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Check = Callable[[str, object], Any]
 
 _TINY = 5e-324
 FLAVOURS = ("nue", "nuebar", "numu", "numubar", "nutau", "nutaubar")
 """Names of flavours in rows."""
+
+
+class Nuisance(NamedTuple):
+    """Effect of one standard deviation of a parameter that rows may share.
+
+    Attributes
+    ----------
+    background : float
+        Shift of what is expected without a moment, relative or [mag], part of the uncertainty
+        that the row gives for it.
+    signal : float
+        Relative change of the signal, beyond the uncertainties that the row has.
+    """
+
+    background: float = 0.0
+    signal: float = 0.0
 
 
 def number(low: float = _TINY, high: float = math.inf) -> Check:
@@ -125,6 +141,20 @@ def pairs(where: str, values: object) -> tuple[tuple[float, ...], ...]:
     if not checked_pairs or any(len(pair) != 2 for pair in checked_pairs):
         raise ValueError(f"{where} = {values!r}; expected pairs of numbers")
     return checked_pairs
+
+
+def nuisances(where: str, table: Mapping[str, Any], taken: set[str]) -> dict[str, Nuisance]:
+    """Check of the nuisances of a row: what one standard deviation does, by name."""
+    if clash := sorted({*taken, "published"} & set(table)):
+        raise ValueError(f"{where}: {clash} are names of inputs; call the nuisances otherwise")
+    found = {}
+    for name, effects in table.items():
+        if not isinstance(effects, dict) or not effects:
+            raise ValueError(f"{where}.{name} = {effects!r}; expected background or signal = size")
+        require_keys(f"{where}.{name}", effects, set(), set(Nuisance._fields))
+        sizes = {key: number(_TINY, 1.0)(f"{where}.{name}.{key}", v) for key, v in effects.items()}
+        found[name] = Nuisance(**sizes)
+    return found
 
 
 def require_keys(where: str, table: Mapping[str, Any], needed: set[str], may: set[str]) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..limit import METHODS
 from . import counting, relation, spectrum, stars
@@ -93,7 +94,7 @@ class Limit:
 
 
 def recompute(
-    name: str,
+    name: str | Experiment,
     *,
     confidence_level: float | None = None,
     method: str | None = None,
@@ -104,8 +105,8 @@ def recompute(
 
     Parameters
     ----------
-    name : str
-        Key of `EXPERIMENTS`.
+    name : str or Experiment
+        Key of `EXPERIMENTS`, the path of a row of one's own, or a row.
     confidence_level : float, optional
         Between 0 and 1; that of the publication if absent, or 0.90.
     method : str, optional
@@ -154,13 +155,17 @@ def recompute(
 
 
 def recompute_all(
-    name: str, *, confidence_level: float | None = None, nue_fraction: float | None = None
+    name: str,
+    *,
+    confidence_level: float | None = None,
+    nue_fraction: float | None = None,
+    releases: Path | None = None,
 ) -> dict[str, Limit]:
     """Recompute the limit of an experiment with every statistical method that it has.
 
     Parameters
     ----------
-    name, confidence_level, nue_fraction
+    name, confidence_level, nue_fraction, releases
         As in `recompute`.
 
     Returns
@@ -169,9 +174,9 @@ def recompute_all(
         By method, for counts in the order of `analysis.limit.METHODS`.
     """
     methods = METHODS if find_experiment(name).method in _COUNTS else (None,)
+    options: dict[str, Any] = {"nue_fraction": nue_fraction, "releases": releases}
     limits = [
-        recompute(name, confidence_level=confidence_level, method=m, nue_fraction=nue_fraction)
-        for m in methods
+        recompute(name, confidence_level=confidence_level, method=m, **options) for m in methods
     ]
     return {limit.method: limit for limit in limits}
 

@@ -260,6 +260,12 @@ def on_off(experiment: Experiment, cl: float) -> Outcome:
     Outcome
         Median limit without a moment: the difference is Gaussian in mu^2.
     """
+    upper, convention = gaussian_limit(0.0, on_off_sigma(experiment), cl)
+    return Outcome(math.sqrt(upper), PROFILE, f"expected: {convention}; statistics only")
+
+
+def on_off_sigma(experiment: Experiment) -> float:
+    """Statistical uncertainty of the squared moment of a row ``on_off`` [Bohr magneton^2]."""
     inputs = experiment.inputs
     low, high = (end / KEV for end in inputs["recoil_energy"])
     width = inputs["bin_width"] / KEV
@@ -269,9 +275,7 @@ def on_off(experiment: Experiment, cl: float) -> Outcome:
     days_on, days_off = inputs["hours_on"] / 24.0, inputs["hours_off"] / 24.0
     per_day = inputs["background"] * np.diff(edges) / inputs["mass"]  # [1/(kg^2 day)]
     variance = per_day * (1.0 / days_on + 1.0 / days_off)
-    sigma = 1.0 / math.sqrt(np.sum(signal**2 / variance))
-    upper, convention = gaussian_limit(0.0, sigma, cl)
-    return Outcome(math.sqrt(upper), PROFILE, f"expected: {convention}; statistics only")
+    return 1.0 / math.sqrt(np.sum(signal**2 / variance))
 
 
 def _spectrum(inputs: Any, window: tuple[float, float], releases: Path | None) -> RecoilSpectrum:

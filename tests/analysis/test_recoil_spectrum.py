@@ -46,6 +46,16 @@ def test_xenonnt_comes_within_its_tolerance_of_the_published_limit(releases):
     assert "normalisation free" in limit.convention
 
 
+def test_independent_limit_of_xenonnt_follows_with_its_choices(releases):
+    # 6.14e-12 and 7.60e-12 at 2.706: bins of 1 keV, pp and 7Be, efficiency at the true energy.
+    flux = {**XENONNT.inputs["flux"], "components": ("pp", "be7", "pep")}
+    changed = {**XENONNT.inputs, "flux": flux, "efficiency_of": "true"}
+    fit = spectrum_fit(replace(XENONNT, inputs=changed), releases)
+    coarse = SpectrumFit(*(values.reshape(-1, 10).sum(axis=1) for values in fit[:3]), 0.0)
+    limits = [1e-11 * math.sqrt(coarse.upper(cl)) for cl in (0.90, 0.95)]
+    assert limits == pytest.approx([6.14e-12, 7.60e-12], abs=1.5e-14)
+
+
 def test_signal_of_xenonnt_is_that_of_the_formula_integrated_by_hand(releases):
     # pp neutrinos alone near 10 keV: 52 free electrons of xenon, far from thresholds and edges.
     row = replace(

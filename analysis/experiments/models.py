@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..limit import Channel, LimitModel, Parameter, Sample
 from ..limit.count_likelihood import profile_threshold
-from . import counting, relation, spectrum
+from . import counting, relation, spectrum, spectrum_fit
 from .rows import Experiment
 
 Floats = NDArray[np.float64]
@@ -185,7 +185,7 @@ def _spectrum(row: Experiment, releases: Path | None) -> _Bins:
     own = math.inf if free else own_uncertainty(row)
     if free and any(nuisance.background for nuisance in row.nuisances.values()):
         raise ValueError(f"{row.name}: its background is free; its nuisances act on the signal")
-    signal = fit.signal / spectrum.MU2_REFERENCE
+    signal = fit.signal / spectrum_fit.MU2_REFERENCE
     return _Bins(fit.background, signal, fit.counts, fit.background, own)
 
 

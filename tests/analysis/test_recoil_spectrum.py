@@ -12,7 +12,8 @@ import analysis.experiments
 from analysis.experiments import EXPERIMENTS, load_experiments, recompute
 from analysis.experiments.outcome import gaussian_limit
 from analysis.experiments.sources import load_source, magnetic_spectrum
-from analysis.experiments.spectrum import SpectrumFit, flavour_shares, on_off, spectrum_fit
+from analysis.experiments.spectrum import flavour_shares, on_off, spectrum_fit
+from analysis.experiments.spectrum_fit import SpectrumFit
 from fileset import InputError
 from fileset.releases import read_xenonnt
 from processors.kernels.constants import K_MAGNETIC

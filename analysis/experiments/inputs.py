@@ -134,6 +134,14 @@ def spectrum(where: str, value: object) -> dict[str, Any]:
     return columns
 
 
+def pair(where: str, values: object) -> tuple[float, ...]:
+    """Check of two numbers, none negative."""
+    found = numbers(where, values)
+    if len(found) != 2:
+        raise ValueError(f"{where} = {values!r}; expected two numbers")
+    return found
+
+
 def pairs(where: str, values: object) -> tuple[tuple[float, ...], ...]:
     """Check of a list of pairs of numbers."""
     found = values if isinstance(values, list) else []
@@ -177,6 +185,7 @@ _PROBABILITY = number(_TINY, 0.999999)
 _FRACTION = number(_TINY, 1.0)
 _SOURCES: dict[str, dict[str, Check]] = {
     "reactor": {"thermal_power": number(), "distance": number(), "fission_fractions": weights},
+    "stopped_pion": {"pions": number(), "distance": number()},  # per proton, [m]
     "solar": {"components": names, "survival": _FRACTION},
 }
 
@@ -241,6 +250,21 @@ INPUTS: dict[str, dict[str, Check]] = {
         "background_syst": number(0.0),  # normalisation [relative]; 0: free
         "moment": choice("effective", "nue", "numu", "nutau"),
         "sin2_theta23": _PROBABILITY,
+    },
+    # Events of the COHERENT release with flux x coherent cross-section x quenching x response.
+    "cevns_spectrum": {
+        "flux": flux,
+        "release": text,
+        "mass": number(),  # [kg]
+        "exposure": number(),  # POT
+        "acceptance": weights,  # in time, by flavour [1]
+        "light_yield": number(),  # photoelectrons per keV of light
+        "resolution": number(),  # shape of the gamma distribution: 1 + resolution x photoelectrons
+        "light": window,  # photoelectrons
+        "beam_neutrons": pair,  # events and their relative uncertainty
+        "neutrino_neutrons": pair,
+        "normalisation_syst": number(),  # of coherent scattering [relative]
+        "moment": choice("effective", "nue", "numu"),
     },
     "red_giant_tip": {
         "observed": number(-math.inf),  # [mag]

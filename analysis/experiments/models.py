@@ -6,8 +6,9 @@ that theory finds natural, is refused.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 
 from ..limit import Channel, LimitModel, Parameter, Sample
 from ..limit.count_likelihood import profile_threshold
-from . import counting, relation, spectrum, spectrum_fit
+from . import coherent, counting, relation, spectrum, spectrum_fit
+from .outcome import PROFILE, Outcome
 from .rows import Experiment
 
 Floats = NDArray[np.float64]
 
 EXPECTED = ("expected_count", "on_off")
 """Methods without data: what is seen is what is expected without a moment."""
+
+_OWN = ": its own"
 
 # Events of a bin whose Poisson distribution is as good as normal.
 _MANY = 1e10
@@ -32,6 +36,8 @@ class _Bins(NamedTuple):
 
     ``shift`` is the change of the expectation by a relative change of 1, in the unit in which the
     row gives its uncertainty; ``own`` is what its nuisances leave of that: infinite if free.
+    ``details`` are further parameters of the row, changes of background and signal; ``variance``
+    is that of a background that was itself counted.
     """
 
     background: Floats
@@ -39,6 +45,8 @@ class _Bins(NamedTuple):
     observed: Floats
     shift: Floats
     own: float
+    details: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
+    variance: Floats | None = None
 
 
 def row_model(
@@ -76,7 +84,8 @@ def row_model(
             f"rows of {', '.join(LIKELIHOODS)} have one"
         )
     bins = LIKELIHOODS[experiment.method][0](experiment, releases)
-    signal = bins.signal * unit**2 * factor
+    scale = unit**2 * factor
+    signal = bins.signal * scale
     nothing = np.zeros_like(signal)
     changes = {
         name: (nuisance.background * bins.shift, nuisance.signal * signal)
@@ -84,10 +93,12 @@ def row_model(
     }
     free = math.isinf(bins.own)
     if bins.own > 0.0:
-        changes[f"{experiment.name}: its own"] = (bins.shift * (1.0 if free else bins.own), nothing)
+        changes[f"{experiment.name}{_OWN}"] = (bins.shift * (1.0 if free else bins.own), nothing)
+    for name, (background, magnetic) in bins.details.items():
+        changes[f"{experiment.name}: {name}"] = (background, magnetic * scale)
     up = np.array([*changes.values()]).reshape(len(changes), 2, len(signal))
     parameters = tuple(
-        Parameter(name, constraint="normal" if name in experiment.nuisances or not free else "free")
+        Parameter(name, constraint="free" if free and name.endswith(_OWN) else "normal")
         for name in changes
     )
     return LimitModel(
@@ -95,7 +106,7 @@ def row_model(
         samples=(Sample(f"{experiment.name} background"), Sample("magnetic", signal=True)),
         parameters=parameters,
         nominal=np.array([bins.background, signal]),
-        mc_variance=np.zeros((2, len(signal))),
+        mc_variance=np.array([nothing if bins.variance is None else bins.variance, nothing]),
         up=up,
         down=-up,
         high=np.ones((len(changes), 2)),
@@ -189,6 +200,32 @@ def _spectrum(row: Experiment, releases: Path | None) -> _Bins:
     return _Bins(fit.background, signal, fit.counts, fit.background, own)
 
 
+def _cevns(row: Experiment, releases: Path | None) -> _Bins:
+    own_uncertainty(row)
+    found = coherent.coherent_spectrum(row, releases)
+    nothing = np.zeros_like(found.steady)
+    neutrons = {
+        name: (row.inputs[name][1] * getattr(found, name), nothing)
+        for name in ("beam_neutrons", "neutrino_neutrons")
+    }
+    syst = row.inputs["normalisation_syst"]
+    return _Bins(
+        background=found.steady + found.beam_neutrons + found.neutrino_neutrons + found.weak,
+        signal=found.magnetic,
+        observed=found.observed,
+        shift=nothing,
+        own=0.0,
+        details={**neutrons, "normalisation": (syst * found.weak, syst * found.magnetic)},
+        variance=found.steady,
+    )
+
+
+def model_outcome(experiment: Experiment, cl: float, releases: Path | None = None) -> Outcome:
+    """Limit of a row from its model, for likelihoods that have no other form."""
+    limit = row_model(experiment, unit=1e-9, releases=releases).limit(PROFILE, cl=cl, expected=0)
+    return Outcome(limit.mu_nu, PROFILE, limit.convention)
+
+
 LIKELIHOODS: dict[str, tuple[Callable[[Experiment, Path | None], _Bins], str]] = {
     "counting": (_counting, "count"),
     "expected_count": (_expected_count, "count, the expectation is seen"),
@@ -197,5 +234,6 @@ LIKELIHOODS: dict[str, tuple[Callable[[Experiment, Path | None], _Bins], str]] =
     "solar_flavour": (_published_bound, "published bound as a Gaussian about zero"),
     "on_off": (_on_off, "Gaussian in mu^2 about zero"),
     "xenon_spectrum": (_spectrum, "binned spectrum"),
+    "cevns_spectrum": (_cevns, "binned spectrum of light"),
 }
 """What makes the likelihood of a method, and what it is in words."""

@@ -226,12 +226,7 @@ def _execution_options(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
-    verb.add_argument(
-        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
-    )
-    verb.add_argument(
-        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
-    )
+    _cluster_options(verb)
     verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
     verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
 
@@ -259,15 +254,41 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
         "--fit",
         action="store_true",
         help="fit the spectrum with its nuisance parameters instead of counting events; methods: "
-        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided or all",
+        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided, bayes_s, bayes_mu or all",
     )
     fit.add_argument("--axes", default="recoil_energy", help="comma-separated axes to fit")
+    fit.add_argument("--symmetrise", help="comma-separated sources to make straight lines")
+    fit.add_argument("--channel", default="nd", help="name of the templates in a combination")
+    fit.add_argument(
+        "--combine",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="more templates, models or experiments, correlated by name of parameter",
+    )
     fit.add_argument("--toys", type=int, default=10_000, help="toys per tested signal")
+    fit.add_argument("--first-toy", type=int, default=0, help="number of the first, for a part")
     fit.add_argument("--seed", type=int, default=1)
     fit.add_argument("--threads", type=int, default=2, help="the result does not depend on it")
+    _cluster_options(fit)
+    fit.add_argument("--keep-toys", type=Path, metavar="FILE", help="write them, .npz or .json")
+    fit.add_argument(
+        "--join-toys", type=Path, nargs="+", metavar="FILE", help="use those that are kept"
+    )
     fit.add_argument("--save", type=Path, metavar="FILE", help="keep the model as .npz or .json")
     fit.add_argument("--workspace", type=Path, metavar="FILE", help="write it for pyhf, as .json")
     fit.add_argument("--plot", type=Path, metavar="FILE", help="curves of the first method")
+    fit.add_argument("--figures", type=Path, metavar="DIR", help="all pictures, as .png")
+    fit.add_argument("--contour", help="scan another quantity too: flavours or charge_radius")
+
+
+def _cluster_options(verb: argparse._ActionsContainer) -> None:
+    verb.add_argument(
+        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
+    )
+    verb.add_argument(
+        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
+    )
 
 
 def _pot_option(verb: argparse.ArgumentParser) -> None:

@@ -107,10 +107,9 @@ def run(
         reduction.add(branch, done.output, any(outcome.bad for outcome in done.outcomes))
     lost |= dict.fromkeys(set(range(len(plan))) - met, INTERRUPTED)
     skipped: set[int] = set()
-    for position in sorted(bad, reverse=True):
-        # Or skipped before, when the file was preprocessed.
-        if not (skip_bad_files or plan[position].bad):
-            continue
+    # Or skipped before, when the file was preprocessed.
+    left = (position for position in bad if skip_bad_files or plan[position].bad)
+    for position in sorted(left, reverse=True):
         chunks = reduction.file_of(position)[1]
         lost |= dict.fromkeys(chunks, bad[position])
         skipped.update(chunks)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .arguments import parser
 from .events import columns, demo, files, process, simulate
-from .limits import limit, sensitivity, table
+from .limits import combine, limit, sensitivity, table
 from .output import fail
 from .results import covariance, report, show
 from .watching import interrupt, on_signals
@@ -23,7 +23,7 @@ COMMANDS = {
     command.__name__: command
     for command in (
         *(demo, simulate, files, columns, process, show, covariance),
-        *(limit, table, sensitivity, report),
+        *(limit, table, combine, sensitivity, report),
     )
 }
 

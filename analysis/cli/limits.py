@@ -85,7 +85,7 @@ def _print_fit(arguments: argparse.Namespace) -> int:
     if arguments.workspace:
         arguments.workspace.write_text(encode(fitted.to_workspace()), encoding="utf-8")
     methods = list(METHODS) if arguments.method == "all" else [arguments.method]
-    options = {"toys": arguments.toys, "seed": arguments.seed, "workers": arguments.threads}
+    options = {"toys": arguments.toys, "seed": arguments.seed, "workers": arguments.workers}
     limits = [fitted.limit(method, cl=arguments.cl, **options) for method in methods]
     if arguments.plot:
         from ..limit_plots import curves

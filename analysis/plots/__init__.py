@@ -6,14 +6,16 @@ that imports matplotlib.
 
 from matplotlib.figure import Figure
 
-from .bounds import METHODS, limits, sidedness
-from .cuts import cut_flow
-from .sources import correlation, impacts
+from .bounds import FIT, METHODS, limits, method_name, sidedness
+from .cuts import cut_flow, n_minus_one
+from .inline import inline
+from .sources import correlation, impacts, pulls
 from .spectra import magnetic_weight, stacked
 from .style import COLOURS, canvas, exposure_label, image, readable, scientific, source_name, styled
 
 __all__ = [
     "COLOURS",
+    "FIT",
     "METHODS",
     "Figure",
     "canvas",
@@ -22,8 +24,12 @@ __all__ = [
     "exposure_label",
     "image",
     "impacts",
+    "inline",
     "limits",
     "magnetic_weight",
+    "method_name",
+    "n_minus_one",
+    "pulls",
     "readable",
     "scientific",
     "sidedness",

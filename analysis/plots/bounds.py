@@ -7,18 +7,33 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..limit.template_count import MomentLimit
-from .style import MOMENT, MOMENT_UNIT, MU_UNIT, exposure_label, simulated, styled
+from .style import (
+    MOMENT,
+    MOMENT_UNIT,
+    MU_UNIT,
+    exposure_label,
+    hover,
+    rows_edges,
+    simulated,
+    styled,
+)
 
 METHODS = {
     "fc": "Feldman-Cousins",
     "classical": "Neyman",
     "cls": "CLs",
+    "cls_asymptotic": "CLs, asymptotic",
     "bayes_s": r"Bayes, flat in $\mu_\nu^2$",
     "bayes_mu": r"Bayes, flat in $\mu_\nu$",
     "profile_one_sided": "profile likelihood",
     "profile_two_sided": "profile likelihood",
 }
 """Method of a limit to its name in figures."""
+
+FIT = "fit:"
+"""What the name of a method begins with that fits the spectrum."""
+
+
 _BANDS = {"expected ±2σ": (0, 4, "#d5e5f2"), "expected ±1σ": (1, 3, "#8fbcdd")}
 
 
@@ -55,7 +70,7 @@ def limits(
     for number, (label, value) in enumerate((published or {}).items()):
         style = ("--", ":", "-.")[number % 3]
         axes.axvline(value / MU_UNIT, color="#b3005e", linestyle=style, label=label)
-    names = [f"{METHODS.get(m, m)}\n{sidedness(limit)}" for m, limit in limits.items()]
+    names = [f"{method_name(m)}\n{sidedness(limit)}" for m, limit in limits.items()]
     axes.set_yticks(range(len(limits)), names)
     axes.tick_params(axis="y", which="both", left=False, right=False)
     axes.set_ylim(len(limits) - 0.5, -0.5)
@@ -68,11 +83,28 @@ def limits(
         f"{kind} {exposure_label(pot)}\n{', '.join(levels)} CL", loc="right", fontsize=9.5
     )
     simulated(axes, mc_pot)
+    hover(axes, "y", rows_edges(len(limits)), [_limit_text(limit) for limit in limits.values()])
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     order = sorted(unique, key=lambda label: label not in _BANDS)
     figure.legend([unique[x] for x in order], order, loc="outside lower center", ncols=3)
     return figure
+
+
+def method_name(method: str) -> str:
+    """Method of a limit in words; one that begins with ``fit:`` is a fit of the spectrum."""
+    name = method.removeprefix(FIT)
+    words = METHODS.get(name, name)
+    return words if name == method else f"{words}, spectrum"
+
+
+def _limit_text(limit: MomentLimit) -> str:
+    """Limit and expectation in words."""
+    lines = [] if limit.mu_nu is None else [f"observed: {limit.mu_nu / MU_UNIT:.3g}e-9 μB"]
+    if limit.expected:
+        low, middle, high = (f"{mu / MU_UNIT:.3g}" for mu in limit.expected[1:4])
+        lines.append(f"expected: {middle}e-9 μB ({low} to {high})")
+    return "\n".join([*lines, limit.convention])
 
 
 def sidedness(limit: MomentLimit) -> str:

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from processors.categories import LABELS
 
 from ..covariance import correlation as correlation_matrix
+from ..limit.impacts import ParameterImpact
 from ..limit.template_count import TemplateCount
 from ..systematics import Systematics
 from ..uncertainty import Impact
-from .style import exposure_label, readable, source_name, styled
+from .style import exposure_label, hover, literal, readable, rows_edges, source_name, styled
 
 _SIDES = {"up": ("one standard deviation up", "#0072b2"), "down": ("down", "#e69f00")}
 _SPREAD = "#8fbcdd"
@@ -49,7 +50,7 @@ def correlation(systematics: Systematics) -> Figure:
         axes.axhline(end - 0.5, color="#444444", linewidth=0.7)
         axes.axvline(end - 0.5, color="#444444", linewidth=0.7)
     centres = len(bins) * (np.arange(len(layout.samples)) + 0.5) - 0.5
-    names = [LABELS.get(sample, readable(sample)) for sample in layout.samples]
+    names = [LABELS.get(s, literal(readable(s))) for s in layout.samples]
     axes.set_xticks(centres, names, rotation=45.0, ha="right", rotation_mode="anchor")
     axes.set_yticks(centres, names)
     axes.tick_params(which="both", length=0.0)
@@ -90,7 +91,7 @@ def impacts(found: Sequence[Impact], count: TemplateCount) -> Figure:
     half = 1.1 * unit * ranked[0].size or 1.0
     left.set_xlim(-half, half)
     left.axvline(0.0, color="#444444", linewidth=0.8)
-    left.set_yticks(range(len(ranked)), [source_name(impact.name) for impact in ranked])
+    left.set_yticks(range(len(ranked)), [literal(source_name(i.name)) for i in ranked])
     left.set_ylim(len(ranked) - 0.5, -0.5)
     left.set_xlabel("change of the SM events [%]")
     right.set_xlabel("of the shape [%]")
@@ -99,6 +100,8 @@ def impacts(found: Sequence[Impact], count: TemplateCount) -> Figure:
         axes.tick_params(axis="y", which="both", left=False, right=False)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
+    texts = [_impact_text(impact, unit) for impact in ranked]
+    hover(left, "y", rows_edges(len(ranked)), texts)
     left_out = f"the largest of {len(found)} sources" if len(found) > len(ranked) else ""
     left.set_title(left_out, loc="left", fontsize=9.5)
     right.set_title(f"at {exposure_label(count.pot)}", loc="right", fontsize=9.5)
@@ -121,3 +124,63 @@ def _draw_impact(axes: Axes, row: int, impact: Impact, unit: float) -> None:
     if not sides:
         half, gid = unit * impact.size, f"spread:{impact.name}"
         axes.barh(row, 2.0 * half, 0.6, left=-half, color=_SPREAD, label="spread", gid=gid)
+
+
+def _impact_text(impact: Impact, unit: float) -> str:
+    """What a source does, in words."""
+    lines = [source_name(impact.name)]
+    for side in _SIDES:
+        change = getattr(impact, side)
+        lines += [] if change is None else [f"{side}: {unit * change:+.2g} %"]
+    return "\n".join([*lines, f"in quadrature: {unit * impact.size:.2g} %"])
+
+
+@styled
+def pulls(found: Sequence[ParameterImpact], upper: float) -> Figure:
+    """Draw where a fit leaves the nuisance parameters, and what each does to the fitted signal.
+
+    Parameters
+    ----------
+    found : sequence of ParameterImpact
+        The largest impact first; beyond thirty, the others are left out.
+    upper : float
+        Upper limit that the impacts are relative to [(mu / unit)^2].
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left: pull with its error after the fit (gid ``pull:NAME``), the constraint behind it.
+        Right: change of the best signal in percent of the limit, with the parameter one standard
+        deviation after the fit higher (gid ``impact:NAME``).
+    """
+    shown = found[:_SHOWN_SOURCES]
+    figure = Figure(figsize=(6.4, 1.4 + 0.27 * len(shown)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    left.axvspan(-1.0, 1.0, color="#d5e5f2", lw=0)
+    for row, one in enumerate(shown):
+        change = 100.0 * one.impact / upper
+        gid, colour = f"impact:{one.name}", _SIDES["up"][1]
+        left.errorbar(
+            one.pull, row, xerr=one.error, fmt="o", color="#000000", ms=4, gid=f"pull:{one.name}"
+        )
+        right.barh(row, change, 0.6, color=colour, gid=gid)
+    texts = [
+        f"{one.name}\n{one.pull:+.2f} ± {one.error:.2f}\n"
+        f"{100.0 * one.impact / upper:+.1f} % of the limit"
+        for one in shown
+    ]
+    reach = max([2.0, *(abs(one.pull) + 1.2 * one.error for one in shown)])
+    left.set_xlim(-reach, reach)
+    right.axvline(0.0, color="#444444", linewidth=0.8)
+    widest = 1.1 * max([abs(one.impact) for one in shown], default=0.0) * 100.0 / upper
+    right.set_xlim(-widest or -1.0, widest or 1.0)
+    left.set_yticks(range(len(shown)), [literal(source_name(one.name)) for one in shown])
+    left.set_ylim(len(shown) - 0.5, -0.5)
+    left.set_xlabel("pull [standard deviations]")
+    right.set_xlabel("impact on the signal [% of limit]")
+    for axes in (left, right):
+        axes.tick_params(axis="y", which="both", left=False, right=False)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.set_axisbelow(True)
+        hover(axes, "y", rows_edges(len(shown)), texts)
+    return figure

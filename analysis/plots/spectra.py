@@ -1,5 +1,7 @@
 """Figures of spectra: expectation by category with its uncertainty, data, ratio."""
 
+import itertools
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,6 +19,7 @@ from .style import (
     MOMENT_UNIT,
     MU_UNIT,
     exposures,
+    hover,
     quotient,
     simulated,
     styled,
@@ -51,10 +54,12 @@ def stacked(templates: Templates, name: str, axis: str, *, pot: float, mu_nu: fl
     signal = spectrum.magnetic * mu_nu**2
     figure = Figure(figsize=(5.8, 5.8), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[3.2, 1.0])
-    _draw_stack(top, spectrum, per_unit)
+    draw_stack(top, spectrum, per_unit)
     _draw_signal(top, spectrum, per_unit, signal, mu_nu)
-    _points(top, spectrum, per_unit)
+    draw_points(top, spectrum, per_unit)
     _draw_ratio(bottom, spectrum, signal)
+    for axes in (top, bottom):
+        hover(axes, "x", spectrum.edges, bin_texts(spectrum, signal))
     top.set_ylim(bottom=0.0)
     top.set_ylabel(f"events / {widths.min():.3g}{unit(spectrum.label)}")
     exposures(top, templates, pot)
@@ -97,7 +102,37 @@ def magnetic_weight(templates: Templates) -> Figure:
     return figure
 
 
-def _draw_stack(axes: Axes, spectrum: Spectrum, per_unit: Floats) -> None:
+def bin_texts(spectrum: Spectrum, signal: Floats | None = None) -> list[str]:
+    """What is in each bin, in words, for a pointer that rests on it."""
+    name, _, rest = spectrum.label.partition(" [")
+    name = name.replace("$", "").replace(r"\theta", "θ").replace("^2", "²")
+    symbol = rest.rstrip("]").replace("$", "").replace("^2", "²")
+    texts = []
+    for i, (low, high) in enumerate(itertools.pairwise(spectrum.edges)):
+        lines = [f"{name} {low:.4g} to {high:.4g} {symbol}".rstrip()]
+        if spectrum.observed is not None:
+            lines.append(f"data: {spectrum.observed[i]:g}")
+        lines.append(f"SM: {spectrum.total[i]:.3g} ± {spectrum.uncertainty[i]:.2g}")
+        for category in reversed(COLOURS):
+            if category in spectrum.categories and spectrum.categories[category][i]:
+                share = spectrum.categories[category][i]
+                lines.append(f"{readable_label(category)}: {share:.3g}")
+        if signal is not None and signal.any():
+            lines.append(f"magnetic: {signal[i]:.3g}")
+        texts.append("\n".join(lines))
+    return texts
+
+
+def readable_label(category: str) -> str:
+    """Name of a category without mathematics."""
+    text = LABELS[category].replace(r"\nu_\mu", "ν_μ").replace(r"\nu_e", "ν_e")
+    return text.replace(r"\nu", "ν").replace("$", "")
+
+
+def draw_stack(
+    axes: Axes, spectrum: Spectrum, per_unit: Floats, label: str = "SM uncertainty"
+) -> None:
+    """Draw the categories on each other, and the uncertainty of their sum."""
     base = np.zeros_like(per_unit)
     for category in [c for c in COLOURS if c != DATA]:
         yields = spectrum.categories.get(category, np.zeros(1))
@@ -119,7 +154,7 @@ def _draw_stack(axes: Axes, spectrum: Spectrum, per_unit: Floats) -> None:
         baseline=(spectrum.total - spectrum.uncertainty) * per_unit,
         fill=True,
         **HATCH,
-        label="SM uncertainty",
+        label=label,
         gid="uncertainty",
     )
 
@@ -138,8 +173,8 @@ def _draw_signal(
     )
 
 
-def _points(axes: Axes, spectrum: Spectrum, scale: Floats) -> None:
-    """Data with Poisson errors, times a factor per bin."""
+def draw_points(axes: Axes, spectrum: Spectrum, scale: Floats) -> None:
+    """Draw data with Poisson errors, times a factor per bin."""
     if spectrum.observed is None:
         return
     # A zero where nothing is expected, outside the selection, is not a measurement.
@@ -172,4 +207,4 @@ def _draw_ratio(axes: Axes, spectrum: Spectrum, signal: Floats) -> None:
     axes.set_ylabel("ratio to SM")
     if spectrum.observed is not None:
         axes.set_ylabel("data / SM")
-        _points(axes, spectrum, quotient(np.ones_like(total), total))
+        draw_points(axes, spectrum, quotient(np.ones_like(total), total))

@@ -7,10 +7,11 @@ is used: no display, and no state between figures.
 import functools
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
+import mplhep
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,27 +42,29 @@ MU_UNIT = 1e-9
 MOMENT = r"$\mu_\nu$"
 MOMENT_UNIT = r"$10^{-9}\,\mu_\mathrm{B}$"
 
-_STYLE = {
-    "font.family": "DejaVu Sans",
+# Its sizes are for figures twice as large; a layout engine of ours places everything.
+_UNWANTED = ("figure.autolayout", "figure.figsize", "savefig.bbox", "axes.titlesize")
+_STYLE = {name: value for name, value in mplhep.style.DUNE.items() if name not in _UNWANTED} | {
+    "font.family": ["TeX Gyre Heros", "DejaVu Sans"],
+    "mathtext.fallback": "stixsans",
     "font.size": 11.0,
-    "mathtext.fontset": "dejavusans",
     "axes.labelsize": 12.0,
     "axes.titlesize": 11.0,
     "axes.linewidth": 0.9,
+    "axes.unicode_minus": True,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 6.0,
+    "patch.linewidth": 1.0,
     "legend.fontsize": 9.5,
-    "legend.frameon": False,
     "legend.handlelength": 1.6,
     "legend.columnspacing": 1.4,
-    "xtick.direction": "in",
-    "ytick.direction": "in",
-    "xtick.minor.visible": True,
-    "ytick.minor.visible": True,
-    "xtick.top": True,
-    "ytick.right": True,
     "hatch.linewidth": 0.6,
     "savefig.dpi": 160,
     "svg.hashsalt": "nudipole",
 }
+for _tick in ("xtick", "ytick"):
+    _STYLE |= {f"{_tick}.labelsize": 10.5, f"{_tick}.major.size": 6.0, f"{_tick}.minor.size": 3.0}
+    _STYLE |= {f"{_tick}.major.pad": 4.0}
 HATCH: dict[str, Any] = {
     "facecolor": "none",
     "edgecolor": "#444444",
@@ -78,7 +81,7 @@ def styled(draw: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]
         # The caller's settings would otherwise decide how our figures look.
         with mpl.rc_context():
             mpl.rcdefaults()
-            mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # names are known at run time
+            mpl.rcParams.update(_STYLE)
             return draw(*args, **kwargs)
 
     return wrapper
@@ -114,6 +117,38 @@ def image(figure: Figure, kind: str = "png") -> bytes:
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type")) if kind == "svg" else None
     figure.savefig(stream, format=kind, metadata=metadata)
     return stream.getvalue()
+
+
+HOVER = "title:"
+"""What the gid of something begins with whose rest is shown when a pointer rests on it."""
+
+
+def hover(axes: Axes, direction: str, edges: Floats, texts: Sequence[str]) -> None:
+    """Lay an invisible field over each bin, whose text a page shows when a pointer rests on it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    direction : str
+        ``"x"`` for bins of the horizontal axis, ``"y"`` for rows.
+    edges : ndarray, shape (n + 1,)
+    texts : sequence of str, length n
+        Empty for none.
+    """
+    span = axes.axvspan if direction == "x" else axes.axhspan
+    for low, high, text in zip(edges[:-1], edges[1:], texts, strict=True):
+        if text:
+            span(low, high, facecolor="#ffffff", alpha=0.0, zorder=9, gid=f"{HOVER}{text}")
+
+
+def rows_edges(rows: int) -> Floats:
+    """Edges of rows at 0, 1, 2..."""
+    return np.arange(rows + 1, dtype=np.float64) - 0.5
+
+
+def literal(text: str) -> str:
+    """Text from a file for a figure, in which a dollar would begin mathematics."""
+    return text.replace("$", r"\$")
 
 
 def exposure_label(pot: float) -> str:

@@ -160,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("templates", type=Path)
     verb.add_argument("--out", type=Path, required=True, help="folder to write")
     verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--toys", type=int, default=0, help="toys per signal for fc and cls of the spectrum"
+    )
     _pot_option(verb)
     return top
 

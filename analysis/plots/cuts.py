@@ -47,7 +47,6 @@ def cut_flow(templates: Templates, pot: float) -> Figure:
         )
     axes.plot(total, rows, "--", color="#444444", linewidth=1.0, label="SM total")
     axes.set_xscale("log")
-    axes.margins(x=0.04)
     axes.set_xlabel("events after the cut")
     axes.set_yticks(rows, [literal(readable(cut)) for cut in cuts])
     axes.tick_params(axis="y", which="minor", left=False, right=False)

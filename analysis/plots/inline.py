@@ -9,7 +9,8 @@ from .style import HOVER, image
 
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#")
-_UNUSED = "metadata"
+# The rules of a style element would be those of the whole page.
+_UNUSED = ("metadata", "style")
 
 
 def inline(figure: Figure, name: str, alt: str) -> str:
@@ -36,7 +37,7 @@ def inline(figure: Figure, name: str, alt: str) -> str:
     for parent in root.iter():
         # In a page there are no namespaces.
         parent.tag = parent.tag.rpartition("}")[2]
-        for child in [c for c in parent if c.tag.rpartition("}")[2] == _UNUSED]:
+        for child in [c for c in parent if c.tag.rpartition("}")[2] in _UNUSED]:
             parent.remove(child)
     for element in root.iter():
         _own_names(element, name)
@@ -58,7 +59,7 @@ def _own_names(element: ET.Element, name: str) -> None:
             value = re.sub(r"\s", "_", f"{name}-{value}")
         elif key == "href":
             value = value.replace("#", f"#{name}-", 1)
-        elif key in ("d", "transform", "x", "y"):
+        elif key in ("d", "x", "y"):
             value = _LONG_NUMBER.sub(lambda m: f"{float(m[0]):.2f}", value)
         attributes[key] = _REFERENCE.sub(f"url(#{name}-", value)
     element.attrib.clear()

@@ -52,6 +52,7 @@ _STYLE = {name: value for name, value in mplhep.style.DUNE.items() if name not i
     "axes.titlesize": 11.0,
     "axes.linewidth": 0.9,
     "axes.unicode_minus": True,
+    "axes.xmargin": 0.05,
     "lines.linewidth": 1.5,
     "lines.markersize": 6.0,
     "patch.linewidth": 1.0,

@@ -9,6 +9,7 @@ from .style import HOVER, image
 
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#")
+_COLOUR = re.compile(r"(?<=: )#([0-9a-f]{6})\b")
 # The rules of a style element would be those of the whole page.
 _UNUSED = ("metadata", "style")
 
@@ -27,8 +28,11 @@ def inline(figure: Figure, name: str, alt: str) -> str:
     Returns
     -------
     str
-        Without a background of its own, and without a size: it fills what holds it.
+        Without a background of its own, and without a size: it fills what holds it. A colour
+        ``#rrggbb`` is ``var(--c-rrggbb)`` where the page defines one, for a dark one.
     """
+    # What was placed for one image is where it belongs in another.
+    figure.set_layout_engine("none")
     figure.patch.set_alpha(0.0)
     for axes in figure.axes:
         axes.patch.set_alpha(0.0)
@@ -61,6 +65,8 @@ def _own_names(element: ET.Element, name: str) -> None:
             value = value.replace("#", f"#{name}-", 1)
         elif key in ("d", "x", "y"):
             value = _LONG_NUMBER.sub(lambda m: f"{float(m[0]):.2f}", value)
+        elif key == "style":
+            value = _COLOUR.sub(r"var(--c-\1, #\1)", value)
         attributes[key] = _REFERENCE.sub(f"url(#{name}-", value)
     element.attrib.clear()
     element.attrib.update(attributes)

@@ -21,8 +21,10 @@ from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 from .alternatives import check_alternatives
 from .evaluation import unavailable
 from .executors import open_executor
+from .n_minus_one import described
 from .nuone import NuoneProcessor
 from .run import run
+from .selections import find_selection
 from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
@@ -239,6 +241,7 @@ def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any
     }
     return {
         "selection": processor.selection,
+        "cuts": described(find_selection(processor.selection)),
         "variations": processor.variations or "all",
         **({"variation_files": own} if own else {}),
         "radiative": processor.radiative,

@@ -152,6 +152,9 @@ def _templates(verbs: Any) -> None:
     verb.add_argument("templates", type=Path)
     _out_option(verb, "folder to write", required=True)
     verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--toys", type=int, default=0, help="toys per signal for fc and cls of the spectrum"
+    )
     _pot_option(verb)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .categories import AXIS
 from .cut_axes import histogram_of, n_minus_one_name
-from .filled import Filled, Part
+from .filled import Filled, Floats, Part
 from .reading import Columns
 from .registry import NOMINAL
 from .selections import Predicate, Selection
@@ -129,7 +129,7 @@ def n_minus_one(
         cells = category[here] * histogram.size + axis.index(values) + 1
         index = np.flatnonzero(np.bincount(cells))
         powers = (weight[here], weight[here] ** 2)
-        sums = np.stack([np.bincount(cells, power)[index, None] for power in powers])
+        sums: Floats = np.stack([np.bincount(cells, power)[index, None] for power in powers])
         filled[name] = Filled(name, (NOMINAL,), AXIS, index, (Part(0, sums),))
     return filled
 

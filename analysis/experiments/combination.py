@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..limit import LimitModel
+from ..limit.combination import combine as side_by_side
 from ..limit.fit import Fitter
-from ..limit.model import combine as side_by_side
 from ..theory import flavour_limits
 from .models import EXPECTED, LIKELIHOODS, row_model
 from .rows import BOUNDED, Experiment, find_experiment

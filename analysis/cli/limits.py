@@ -28,6 +28,7 @@ def limit(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = {
         "confidence_level": arguments.cl,
         "nue_fraction": arguments.nue_fraction,
+        "releases": arguments.data,
     }
     if arguments.method == "all":
         limits = list(recompute_all(arguments.source, **options).values())
@@ -72,6 +73,32 @@ def table(arguments: argparse.Namespace) -> int:
         print(encode(rows))
     else:
         print_table(world_table(rows))
+    return 0
+
+
+def combine(arguments: argparse.Namespace) -> int:
+    """Print one limit from several experiments."""
+    from ..experiment_tables import combination_sentence, combined_table, nuisances_table
+    from ..experiments import combine as combine_rows
+    from ..tables import encode
+
+    found = combine_rows(
+        arguments.names,
+        bounded=arguments.bounded,
+        confidence_level=arguments.cl,
+        method=arguments.method,
+        sin2_theta23=arguments.sin2_theta23,
+        releases=arguments.data,
+        toys=arguments.toys,
+        seed=arguments.seed,
+    )
+    if arguments.json:
+        print(encode(found))
+        return 0
+    print_table(combined_table(found))
+    if found.pulls:
+        print_table(nuisances_table(found))
+    print(combination_sentence(found))
     return 0
 
 

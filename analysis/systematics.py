@@ -18,6 +18,7 @@ import numpy as np
 
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
+from fileset.unpacking import check_archive, parsed, read_json
 
 from .covariance import Floats, Layout, Principal, Shifts, Source, principal_of
 
@@ -40,6 +41,7 @@ _UNREADABLE = (
     ValueError,
     AttributeError,
     SyntaxError,
+    MemoryError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -184,8 +186,9 @@ class Systematics:
             _check(result)
         except FileNotFoundError:
             raise InputError(f"{path}: no such systematics file; 'covariance' writes one") from None
-        except InputError:
-            raise
+        except InputError as error:
+            text = str(error)
+            raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: not a systematics file ({reason}); make it again") from error
@@ -284,12 +287,13 @@ def _check_ending(path: Path) -> None:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     names = (*_VECTORS, *_MATRICES)
     if path.suffix == ".json":
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         content = stored[_CONTENT]
     else:
         # Of a damaged file that it opened itself, the reader would leave the handle open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            content = json.loads(str(archive[_CONTENT][()]))
+            check_archive(archive.zip)
+            content = parsed(str(archive[_CONTENT][()]))
             stored = {name: archive[name] for name in names}
     arrays = {name: np.asarray(stored[name], dtype=float) for name in names}
     for name in _MATRICES:

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from typing import Any
 
 from fileset.errors import InputError, closest
 from fileset.memory import keep_freed_memory
+from fileset.unpacking import read_toml
 
 from .work import Done
 
@@ -115,8 +115,8 @@ def load_profile(path: Path) -> Profile:
         If it cannot be read, or a key is unknown, missing or of the wrong type.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot read the cluster profile: {error}") from None
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:

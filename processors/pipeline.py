@@ -1,6 +1,7 @@
 """A whole run: fileset to templates, with its provenance."""
 
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -258,9 +259,14 @@ def process_spectra(fileset: Fileset) -> Templates:
     return replace(templates, provenance={**templates.provenance, **_versions()})
 
 
+@functools.cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)
+
+
 def _versions() -> dict[str, Any]:
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
+        "versions": {name: _version(name) for name in _RECORDED},
     }

@@ -107,7 +107,10 @@ def run(
         reduction.add(branch, done.output, any(outcome.bad for outcome in done.outcomes))
     lost |= dict.fromkeys(set(range(len(plan))) - met, INTERRUPTED)
     skipped: set[int] = set()
-    for position in sorted(bad, reverse=True) if skip_bad_files else ():
+    for position in sorted(bad, reverse=True):
+        # Or skipped before, when the file was preprocessed.
+        if not (skip_bad_files or plan[position].bad):
+            continue
         chunks = reduction.file_of(position)[1]
         lost |= dict.fromkeys(chunks, bad[position])
         skipped.update(chunks)

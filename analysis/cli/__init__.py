@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(fail("interrupted; nothing was written, run the command again", 1))
     except BrokenPipeError:
         sys.exit(0)
+    except MemoryError as error:
+        sys.exit(fail(f"not enough memory ({' '.join(str(error).split())})", 1))
     # InputError and its relatives from libraries: the input is wrong, the line says how.
     except (ValueError, FileExistsError, ShadowedPackageError) as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:

@@ -2,11 +2,12 @@
 
 import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fileset.unpacking import read_toml
 
 from .inputs import INPUTS, Check, checked, choice, number, require_keys, text
 
@@ -136,8 +137,8 @@ def load_experiments(folder: Path) -> dict[str, Experiment]:
 def _load(path: Path) -> Experiment:
     where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        table = read_toml(path)
+    except ValueError as error:
         raise ValueError(f"{where}: not valid TOML: {error}") from error
     tables = {"inputs", "status"}
     require_keys(where, table, set(_CHECKS), set(_OPTIONAL) | tables)

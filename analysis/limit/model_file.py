@@ -11,6 +11,7 @@ import numpy as np
 
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError
+from fileset.unpacking import check_archive, parsed, read_json
 
 from .model import BinnedModel, Channel, Model, Parameter, Sample
 
@@ -27,6 +28,7 @@ _UNREADABLE = (
     ValueError,
     AttributeError,
     SyntaxError,
+    MemoryError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -108,7 +110,7 @@ def workspace_in(path: str | Path) -> dict[str, Any] | None:
     if path.suffix != ".json" or not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except ValueError:
         return None
     found = isinstance(content, dict) and "channels" in content and "measurements" in content
@@ -122,11 +124,12 @@ def _check_ending(path: Path) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if path.suffix == ".json":
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         content = stored.pop(_CONTENT)
     else:
         # Of a damaged file that it opened itself, the reader would leave the handle open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            check_archive(archive.zip)
             stored = {name: archive[name] for name in archive.files}
-        content = json.loads(str(stored.pop(_CONTENT)[()]))
+        content = parsed(str(stored.pop(_CONTENT)[()]))
     return content, {name: np.asarray(stored[name], dtype=float) for name in stored}

@@ -368,7 +368,9 @@ def test_run_without_a_single_good_chunk_is_refused_with_the_reason(toy, monkeyp
 def test_a_derived_processor_with_a_process_of_its_own_is_what_runs(toy):
     class Own(NuoneProcessor):
         def process(self, events):
-            return {events.metadata["dataset"]: {"n": len(events), "ledger": [key_of(events)]}}
+            return {
+                events.metadata["dataset"]: {"n": len(events.hdr[...]), "ledger": [key_of(events)]}
+            }
 
         def postprocess(self, accumulator):
             return accumulator

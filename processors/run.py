@@ -107,10 +107,8 @@ def run(
         reduction.add(branch, done.output, any(outcome.bad for outcome in done.outcomes))
     lost |= dict.fromkeys(set(range(len(plan))) - met, INTERRUPTED)
     skipped: set[int] = set()
-    for position in sorted(bad, reverse=True):
-        # Or skipped before, when the file was preprocessed.
-        if not (skip_bad_files or plan[position].bad):
-            continue
+    # Or skipped before, when the file was preprocessed.
+    for position in sorted((p for p in bad if skip_bad_files or plan[p].bad), reverse=True):
         chunks = reduction.file_of(position)[1]
         lost |= dict.fromkeys(chunks, bad[position])
         skipped.update(chunks)

@@ -32,6 +32,7 @@ from fileset.facts import stamp
 from fileset.plan import Chunk
 
 from .columns import DERIVED
+from .cut_axes import CUT_ON
 from .filled import Filled, Part
 from .fingerprint import fingerprint
 from .histograms import HISTOGRAMS
@@ -143,6 +144,7 @@ def code_of(processor: ProcessorABC) -> str:
     values = [type(processor).__mro__[:-1], vars(processor)]
     if isinstance(processor, NuoneProcessor):
         values += [processor.cuts(), processor.find(), DERIVED, HISTOGRAMS]
+        values += [CUT_ON]
     return fingerprint(*values, modules=[__name__])
 
 

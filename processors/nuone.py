@@ -24,6 +24,7 @@ from .filled import finished
 from .histograms import HISTOGRAMS, LABELS
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
+from .n_minus_one import n_minus_one
 from .reading import Columns, read_columns
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
 from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
@@ -125,8 +126,8 @@ class NuoneProcessor(ProcessorABC):
         -------
         dict
             Dataset name to additive results: the histograms of
-            :data:`processors.histograms.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key,
-            and how many negative weights were clipped.
+            :data:`processors.histograms.HISTOGRAMS`, cut flow, N-1 yields and distributions, the
+            chunk's ledger key, and how many negative weights were clipped.
         """
         columns, passes, counted, signal = self._counted(events)
         filled = self.histograms(columns, passes, self.templates(counted["flavours"]), signal)
@@ -181,7 +182,9 @@ class NuoneProcessor(ProcessorABC):
             # Of all signal: the bins must not depend on the selection.
             flavours = {abs(int(pdg)) for pdg in np.unique(signal.columns.nu_pdg)}
         key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
-        counted = cut_flow(columns.category, weight, passes[NOMINAL][1])
+        passed = passes[NOMINAL][1]
+        counted = cut_flow(columns.category, weight, passed)
+        counted |= n_minus_one(columns, weight, passed, self.cuts())
         counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
         return columns, passes, counted, signal
 

@@ -21,6 +21,7 @@ from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 from .alternatives import check_alternatives
 from .evaluation import unavailable
 from .executors import open_executor
+from .n_minus_one import described
 from .nuone import NuoneProcessor
 from .run import run
 from .skim import remembered, run_skimmed
@@ -239,6 +240,7 @@ def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any
     }
     return {
         "selection": processor.selection,
+        "cuts": described(processor.cuts()),
         "variations": processor.variations or "all",
         **({"variation_files": own} if own else {}),
         "radiative": processor.radiative,

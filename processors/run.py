@@ -108,7 +108,8 @@ def run(
     lost |= dict.fromkeys(set(range(len(plan))) - met, INTERRUPTED)
     skipped: set[int] = set()
     # Or skipped before, when the file was preprocessed.
-    for position in sorted((p for p in bad if skip_bad_files or plan[p].bad), reverse=True):
+    left = (position for position in bad if skip_bad_files or plan[position].bad)
+    for position in sorted(left, reverse=True):
         chunks = reduction.file_of(position)[1]
         lost |= dict.fromkeys(chunks, bad[position])
         skipped.update(chunks)

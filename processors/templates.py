@@ -85,7 +85,8 @@ class Templates:
     histograms : mapping of str to Hist
         Axes dataset, category, variation and those of
         :data:`processors.histograms.HISTOGRAMS`; also ``cutflow``, ``cutflow_events`` and
-        ``nminusone`` with axes dataset, category, cut.
+        ``nminusone`` with axes dataset, category, cut; and ``nminusone.CUT.COLUMN``, what a cut
+        cuts on of the events that pass all others, with the nominal alone as variation.
         Category holds truth categories, then signal templates per unit of their coefficient.
         Weighted events as simulated, at each dataset's own exposure. A dataset that a variation
         does not touch carries its nominal there.

@@ -23,6 +23,7 @@ import psutil
 import pytest
 import trustme
 
+from analysis import doctor
 from analysis.cli import main
 from fileset import InputError, load_fileset, make_plan
 from processors import NuoneProcessor
@@ -226,6 +227,7 @@ def test_encrypted_cluster_gives_the_same_with_a_variation_of_a_file_that_it_can
         }
         assert "mineUp" in templates.variations
     assert found[0] == found[2]
+    assert doctor.cluster(profile, 30.0).startswith("the workers answer, with python 3.")
     with (
         pytest.raises(
             InputError, match=r"no dask scheduler answers at tls.*\[tls\] in a --cluster"

@@ -6,8 +6,8 @@ assumed or not verified. Add an experiment by adding a file.
 
 from .combination import Combined, combine
 from .counting import signal_yield
-from .models import row_model
 from .recompute import Limit, recompute, recompute_all
+from .row_model import row_model
 from .rows import (
     BOUNDED,
     EXPERIMENTS,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..limit import METHODS
-from . import counting, models, relation, spectrum, stars
+from . import counting, relation, spectrum, stars
 from .outcome import Outcome
+from .row_model import model_outcome
 from .rows import Experiment, find_experiment
 
 # By method of the row. Counts choose among statistical methods: the first is that of the table.
@@ -19,7 +20,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
     "rate_ratio": lambda row, cl, _: relation.rate_ratio(row, cl),
     "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
     "xenon_spectrum": spectrum.xenon_spectrum,
-    "cevns_spectrum": models.model_outcome,
+    "cevns_spectrum": model_outcome,
     "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
     "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
     "supernova": lambda row, cl, _: stars.supernova(row),

@@ -11,7 +11,7 @@ from scipy.stats import norm, poisson
 import analysis.experiments
 from analysis.cli import main
 from analysis.experiments import EXPERIMENTS, combine, find_experiment, recompute, row_model
-from analysis.experiments.models import EXPECTED, LIKELIHOODS
+from analysis.experiments.row_model import EXPECTED, LIKELIHOODS
 
 ROWS = Path(analysis.experiments.__file__).parent
 NOVA = (ROWS / "nova_biao.toml").read_text(encoding="utf-8")

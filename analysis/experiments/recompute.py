@@ -55,8 +55,9 @@ class Limit:
         Level of ``published``.
     unverified : tuple of str
         Numbers of the row that were assumed or not verified.
-    source, notes, reason : str
-        Publication of the inputs; what to know about them; why the numbers differ.
+    source, notes, reason, disputed : str
+        Publication of the inputs; what to know about them; why the numbers differ; what recent
+        work holds against the bound.
     signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
         Of counts: upper limit on the signal [events], signal events per (1e-9 Bohr magneton)^2,
         part of the expectation taken as neutrino-electron scattering [1], protons on target,
@@ -75,6 +76,7 @@ class Limit:
     source: str
     notes: str
     reason: str
+    disputed: str = ""
     signal_events: float | None = None
     yield_per_mu2: float | None = None
     nue_fraction: float | None = None
@@ -152,6 +154,7 @@ def recompute(
         source=row.source,
         notes=row.notes,
         reason=row.reason,
+        disputed=row.disputed,
         **outcome._asdict(),
     )
 

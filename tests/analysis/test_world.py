@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.cli import main
 from analysis.experiment_tables import world_table
 from analysis.experiments import BOUNDED, EXPERIMENTS, recompute, recompute_all, world_rows
 from analysis.experiments.counting import expected_count
 from analysis.experiments.world import UNLIKE
+from analysis.world_plots import comparison
 from fileset.releases import MissingReleaseError, find_release
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +77,18 @@ def test_rows_with_numbers_from_memory_are_not_verified(table):
     assert "assumed or not verified: bound" in table["lsnd"].reason
     assert table["gninenko_sk"].verified
     assert not table["nova_ldm"].verified  # no number at all
+
+
+@pytest.mark.parametrize("name", ["rg_viaux", "rg_capozzi", "sn_ayala", "sn_km"])
+def test_bound_that_recent_work_disputes_says_so(table, name):
+    assert f"disputed: {EXPERIMENTS[name].disputed}" in table[name].reason
+    assert " †*" in [t.get_text()[-3:] for t in comparison([table[name]]).axes[0].get_yticklabels()]
+
+
+def test_command_warns_of_a_disputed_bound(caplog, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["limit", "rg_viaux"])
+    assert "rg_viaux is disputed: with all stellar physics varied, arXiv:2307.13050" in caplog.text
 
 
 def test_labels_of_the_technical_note_are_put_right():

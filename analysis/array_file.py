@@ -12,6 +12,7 @@ import numpy as np
 
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError
+from fileset.unpacking import check_archive, parsed, read_json
 
 ENDINGS = (".npz", ".json")
 
@@ -24,6 +25,7 @@ _UNREADABLE = (
     ValueError,
     AttributeError,
     SyntaxError,
+    MemoryError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -63,13 +65,14 @@ def write(
 def read(path: Path, key: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read text and arrays, as float; call it and look at them within :func:`refusing`."""
     if path.suffix == ".json":
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = read_json(path)
         content = stored.pop(key)
     else:
         # Of a damaged file that it opened itself, the reader would leave the handle open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            check_archive(archive.zip)
             stored = {name: archive[name] for name in archive.files}
-        content = json.loads(str(stored.pop(key)[()]))
+        content = parsed(str(stored.pop(key)[()]))
     return content, {name: np.asarray(array, dtype=float) for name, array in stored.items()}
 
 

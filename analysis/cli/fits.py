@@ -81,7 +81,7 @@ def _computed(
 def _workers(arguments: argparse.Namespace) -> Iterator[int | Executor]:
     """Threads here, or a dask cluster: the result is the same."""
     if not (arguments.scheduler or arguments.cluster):
-        yield arguments.threads
+        yield arguments.workers
         return
     from processors.executors import open_executor
 

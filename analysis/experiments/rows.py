@@ -2,11 +2,12 @@
 
 import difflib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from fileset.unpacking import read_toml
 
 from .inputs import INPUTS, Check, Nuisance, checked, choice, nuisances, number, require_keys, text
 
@@ -165,10 +166,10 @@ def load_experiment(path: Path) -> Experiment:
     """
     where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
     except OSError as error:
         raise ValueError(f"{path}: no row there: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{where}: not valid TOML: {error}") from error
     tables = {"inputs", "nuisances", "status"}
     require_keys(where, table, set(_CHECKS), set(_OPTIONAL) | tables)

@@ -1,12 +1,13 @@
 """The file of a model, ``.npz`` or ``.json``: plain arrays and one JSON text, no pickle."""
 
 import hashlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fileset.unpacking import parsed, read_text
 
 from ..array_file import check_schema, read, refusing, write
 from .model import BinnedModel, Channel, Model, Parameter, Sample
@@ -71,9 +72,9 @@ def workspace_in(path: str | Path) -> tuple[dict[str, Any], str] | None:
     if path.suffix != ".json" or not path.is_file():
         return None
     try:
-        text = path.read_bytes()
-        content = json.loads(text)
+        text = read_text(path)
+        content = parsed(text)
     except ValueError:
         return None
     found = isinstance(content, dict) and "channels" in content and "measurements" in content
-    return (content, hashlib.sha256(text).hexdigest()) if found else None
+    return (content, hashlib.sha256(text.encode("utf-8")).hexdigest()) if found else None

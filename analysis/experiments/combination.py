@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..limit import LimitModel
-from ..limit.combination import combine as side_by_side
 from ..limit.fit import Fitter
 from ..theory import flavour_limits
 from .row_model import EXPECTED, LIKELIHOODS, row_model

@@ -21,6 +21,7 @@ from hist.axis import StrCategory
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
+from fileset.unpacking import check_archive, parsed
 
 from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
@@ -40,6 +41,7 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,
     SyntaxError,
+    MemoryError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -80,7 +82,8 @@ class Templates:
     histograms : mapping of str to Hist
         Axes dataset, category, variation and those of
         :data:`processors.histograms.HISTOGRAMS`; also ``cutflow``, ``cutflow_events`` and
-        ``nminusone`` with axes dataset, category, cut.
+        ``nminusone`` with axes dataset, category, cut; and ``nminusone.CUT.COLUMN``, what a cut
+        cuts on of the events that pass all others, with the nominal alone as variation.
         Category holds truth categories, then signal templates per unit of their coefficient.
         Weighted events as simulated, at each dataset's own exposure. A dataset that a variation
         does not touch carries its nominal there.
@@ -249,7 +252,8 @@ class Templates:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                content = json.loads(archive.read(_CONTENT))
+                check_archive(archive)
+                content = parsed(archive.read(_CONTENT))
                 if content["schema"] != SCHEMA:
                     raise InputError(
                         f"{path}: templates of schema {content['schema']}, this version reads "
@@ -262,8 +266,9 @@ class Templates:
                 return cls(histograms, ledger, content["datasets"], content["provenance"])
         except FileNotFoundError:
             raise InputError(f"{path}: no such templates file; 'process' writes one") from None
-        except InputError:
-            raise
+        except InputError as error:
+            text = str(error)
+            raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
         except _UNREADABLE as error:
             raise InputError(f"{path}: not a templates file ({error}); process again") from error
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from .arguments import parser
 from .assistance import completion, doctor
 from .events import columns, demo, files, process, simulate
-from .limits import limit, sensitivity, table
+from .limits import combine, limit, sensitivity, table
 from .output import fail
 from .results import covariance, report, show
 from .watching import interrupt, on_signals
@@ -25,7 +25,7 @@ COMMANDS = {
     command.__name__: command
     for command in (
         *(demo, simulate, files, columns, process, show, covariance),
-        *(report, limit, table, sensitivity, doctor, completion),
+        *(report, limit, table, combine, sensitivity, doctor, completion),
     )
 }
 
@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(fail("interrupted; nothing was written, run the command again", 1))
     except BrokenPipeError:
         sys.exit(0)
+    except MemoryError as error:
+        sys.exit(fail(f"not enough memory ({' '.join(str(error).split())})", 1))
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in PACKAGES:
             raise

@@ -152,6 +152,9 @@ def _templates(verbs: Any) -> None:
     verb.add_argument("templates", type=Path)
     _out_option(verb, "folder to write", required=True)
     verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--toys", type=int, default=0, help="toys per signal for fc and cls of the spectrum"
+    )
     _pot_option(verb)
 
 
@@ -166,9 +169,10 @@ def _limits(verbs: Any) -> None:
     )
     verb.add_argument(
         "source",
-        help="templates file, a published experiment such as nova_biao, or a model or pyhf "
-        "workspace in .json or .npz",
+        help="templates file, a published experiment such as nova_biao or a row of your own in "
+        ".toml, or a model or pyhf workspace in .json or .npz",
     )
+    _data_option(verb)
     verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
     _pot_option(verb)
     _limit_options(verb)
@@ -176,12 +180,38 @@ def _limits(verbs: Any) -> None:
     _json_option(verb)
 
     verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
-    verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
-    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    verb.add_argument(
+        "names", nargs="*", metavar="EXPERIMENT", help="rows, or .toml files of your own; all"
+    )
+    _data_option(verb)
     verb.add_argument("--plot", type=Path, metavar="FILE", help="limits as .png or .svg")
     verb.add_argument(
         "--flavours", type=Path, metavar="FILE", help="delta chi2 of XENONnT by flavour, as figure"
     )
+    _json_option(verb)
+
+    verb = _verb(
+        verbs,
+        "combine",
+        "one limit from several experiments, with the nuisances they share",
+        "combine xenonnt lz pandax4t",
+    )
+    verb.add_argument(
+        "names", nargs="+", metavar="EXPERIMENT", help="rows, or .toml files of your own"
+    )
+    verb.add_argument(
+        "--bounded", help="convert to this quantity, such as numu; default: that of the first row"
+    )
+    verb.add_argument("--sin2-theta23", type=float, default=0.57, help="for solar conversions")
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--method",
+        default="profile_one_sided",
+        help="profile_one_sided, profile_two_sided, cls_asymptotic, cls or fc",
+    )
+    verb.add_argument("--toys", type=int, default=10_000, help="per tested signal, for fc and cls")
+    verb.add_argument("--seed", type=int, default=1)
+    _data_option(verb)
     _json_option(verb)
 
     verb = _verb(
@@ -279,16 +309,14 @@ def _execution_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
     _cluster_options(verb)
     verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
+    verb.add_argument(
+        "--chunk-timeout",
+        type=float,
+        metavar="SECONDS",
+        default=3600.0,
+        help="give a chunk up that takes longer; 0: wait for ever",
+    )
     verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
-
-
-def _cluster_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
-    )
-    verb.add_argument(
-        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
-    )
 
 
 def _skip_option(verb: argparse.ArgumentParser) -> None:
@@ -310,21 +338,51 @@ def _fit_options(verb: argparse.ArgumentParser) -> None:
         "--fit",
         action="store_true",
         help="fit the spectrum with its nuisance parameters instead of counting events; methods: "
-        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided or all",
+        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided, bayes_s, bayes_mu or all",
     )
     fit.add_argument("--axes", default="recoil_energy", help="comma-separated axes to fit")
+    fit.add_argument("--symmetrise", help="comma-separated sources to make straight lines")
+    fit.add_argument("--channel", default="nd", help="name of the templates in a combination")
+    fit.add_argument(
+        "--combine",
+        nargs="+",
+        default=[],
+        metavar="SOURCE",
+        help="more templates, models or experiments, correlated by name of parameter",
+    )
     fit.add_argument("--toys", type=int, default=10_000, help="toys per tested signal")
+    fit.add_argument("--first-toy", type=int, default=0, help="number of the first, for a part")
     fit.add_argument("--seed", type=int, default=1)
     fit.add_argument(
         "--workers", "--threads", type=int, default=2, help="the result does not depend on it"
     )
+    _cluster_options(fit)
+    fit.add_argument("--keep-toys", type=Path, metavar="FILE", help="write them, .npz or .json")
+    fit.add_argument(
+        "--join-toys", type=Path, nargs="+", metavar="FILE", help="use those that are kept"
+    )
     fit.add_argument("--save", type=Path, metavar="FILE", help="keep the model as .npz or .json")
     fit.add_argument("--workspace", type=Path, metavar="FILE", help="write it for pyhf, as .json")
     fit.add_argument("--plot", type=Path, metavar="FILE", help="curves of the first method")
+    fit.add_argument("--figures", type=Path, metavar="DIR", help="all pictures, as .png")
+    fit.add_argument("--contour", help="scan another quantity too: flavours or charge_radius")
+
+
+def _cluster_options(verb: argparse._ActionsContainer) -> None:
+    verb.add_argument(
+        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
+    )
+    verb.add_argument(
+        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
+    )
 
 
 def _pot_option(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--pot", type=float, help="exposure [POT] for templates without data")
+
+
+def _data_option(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
 
 
 def _json_option(verb: argparse.ArgumentParser) -> None:

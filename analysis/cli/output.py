@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,12 @@ def incomplete(templates: "Templates") -> bool:
             1,
         )
     return bool(missing)
+
+
+def print_skipped(reasons: Iterable[str]) -> None:
+    """Say of each file that preprocessing left out why it did."""
+    for reason in reasons:
+        print(f"skipped: {reason}", file=sys.stderr)
 
 
 def write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:

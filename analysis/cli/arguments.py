@@ -249,7 +249,7 @@ def _assistance(verbs: Any) -> None:
         "doctor --cluster slurm.toml",
     )
     cluster_options(verb)
-    verb.add_argument("--timeout", type=float, default=60.0, help="longest wait for each [s]")
+    verb.add_argument("--timeout", type=float, default=120.0, help="longest wait for each [s]")
     json_option(verb)
 
     verb = _verb(

@@ -21,11 +21,13 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from .unpacking import check_unpacked
+
 try:
     # Intel's ISA-L takes little more than half the time.
-    from isal.isal_zlib import decompress as inflate
+    from isal.isal_zlib import decompressobj as inflating
 except ImportError:
-    from zlib import decompress as inflate
+    from zlib import decompressobj as inflating
 
 Bytes = NDArray[np.uint8]
 
@@ -97,6 +99,8 @@ def read_basket(file: int, seek: int, size: int, entries: int) -> Basket:
         If it is not there, or not what it says.
     UnsupportedError
         If its compression is not one of the four that ROOT writes today.
+    InputError
+        If it would unpack to far more than it has bytes.
     OSError
         If the file cannot be read.
     """
@@ -172,6 +176,7 @@ def _decompress(packed: memoryview, full: int) -> Bytes:
     # Before memory is taken for it.
     if full > (len(packed) // BLOCK_HEADER + 1) << 24:
         raise DamagedError(f"its {len(packed)} bytes cannot have been {full}")
+    check_unpacked("a basket", len(packed), full)
     plain = _buffer("plain", full)
     read = filled = 0
     while read < len(packed):
@@ -189,7 +194,7 @@ def _decompress(packed: memoryview, full: int) -> Bytes:
 
 
 def _decompress_block(name: bytes, packed: memoryview, plain: Bytes) -> None:
-    codec = _CODECS.get(name)
+    codec = CODECS.get(name)
     if codec is None:
         raise UnsupportedError(f"codec {name!r}")
     try:
@@ -217,11 +222,14 @@ def _lz4(packed: memoryview, plain: Bytes) -> int:
     return cramjam.lz4.decompress_block_into(packed[_CHECKSUM:], plain.data)
 
 
-def _copied(decompress: Callable[[memoryview], bytes]) -> Codec:
-    """Codec from a function that returns what it has decompressed."""
+def _copied(decompressor: Callable[[], Any]) -> Codec:
+    """Codec from what makes objects that decompress, and stop where there is no room for more."""
 
     def codec(packed: memoryview, plain: Bytes) -> int:
-        found = decompress(packed)
+        stream = decompressor()
+        found = stream.decompress(packed, len(plain) + 1)
+        if not stream.eof and len(found) <= len(plain):
+            raise DamagedError("a block of it has no end")
         if len(found) == len(plain):
             plain[:] = np.frombuffer(found, np.uint8)
         return len(found)
@@ -229,12 +237,13 @@ def _copied(decompress: Callable[[memoryview], bytes]) -> Codec:
     return codec
 
 
-_CODECS: dict[bytes, Codec] = {
+CODECS: dict[bytes, Codec] = {
     b"ZS": _zstd,
     b"L4": _lz4,
-    b"ZL": _copied(inflate),
-    b"XZ": _copied(lzma.decompress),
+    b"ZL": _copied(inflating),
+    b"XZ": _copied(lzma.LZMADecompressor),
 }
+"""What decompresses a block into as much memory as it says that it needs, by its first bytes."""
 
 
 def check_lists(name: str, offsets: NDArray[Any]) -> None:
@@ -300,6 +309,8 @@ def check_places(
         raise DamagedError(f"branch {name!r}: {len(seeks)} baskets, {len(entries)} boundaries")
     if entries[0] != 0 or any(b < a for a, b in itertools.pairwise(entries)):
         raise DamagedError(f"branch {name!r}: the entries of its baskets are not in order")
+    if sum(sizes) > length:
+        raise DamagedError(f"branch {name!r}: {sum(sizes)} bytes of baskets, in a file of {length}")
     for seek, size in zip(seeks, sizes, strict=True):
         if seek < 0 or size < 0 or seek + size > length:
             end = seek + size

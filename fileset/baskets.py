@@ -48,7 +48,9 @@ from .basket_bytes import (
 from .basket_values import VECTOR, Encoding, Jagged, Lists, Values, Which
 from .errors import InputError
 from .memberwise import mend
+from .ntuples import check_fields, check_pages
 from .remote import TIMEOUT, is_remote, open_root
+from .unpacking import check_unpacked
 
 __all__ = ["MAX_FILES", "Jagged", "Source", "encoding", "open_source"]
 
@@ -136,6 +138,10 @@ class Source:
                     tree = self.directory[self.tree_name]
                     if isinstance(tree, uproot.TTree):
                         mend(tree)
+                    else:
+                        # Not where a file is known from before and was only planned.
+                        check_fields(tree)
+                        check_pages(tree)
                     self._tree = tree
         return self._tree
 
@@ -246,18 +252,18 @@ class Source:
             collected = Values(branch.encoding, count)
         else:
             collected = Lists(branch.encoding, count)
+        packed = unpacked = 0
         for number, which in _parts(branch.entries, start, stop, rows):
             first, last = branch.entries[number : number + 2]
+            place = branch.seeks[number], branch.sizes[number]
             try:
-                collected.add(
-                    read_basket(
-                        self._file, branch.seeks[number], branch.sizes[number], last - first
-                    ),
-                    which,
-                )
-            except DamagedError as error:
+                basket = read_basket(self._file, *place, last - first)
+                packed, unpacked = packed + place[1], unpacked + len(basket.data)
+                check_unpacked("all baskets until there", packed, unpacked)
+                collected.add(basket, which)
+            except (DamagedError, InputError) as error:
                 where = f"branch {name!r}, basket of entries {first}-{last}"
-                raise DamagedError(f"{where}: {error}") from error
+                raise type(error)(f"{where}: {error}") from error
         return collected.result()
 
 

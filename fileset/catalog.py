@@ -12,11 +12,7 @@ and coffea's own JSON as it stands, with these keys in ``metadata``. What a data
 here or from inside its files, never from a substring of its name.
 """
 
-import gzip
-import json
 import math
-import tomllib
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -25,6 +21,7 @@ from typing import Any
 from .errors import InputError, closest
 from .formats import CAFANA_SPECTRUM, FORMATS
 from .remote import TIMEOUT, glob
+from .unpacking import parsed, read_text
 
 GENERATOR_SIN2_THETA_W = math.sin(0.501716712132) ** 2
 """Weak mixing of the generator, 0.231295: GENIE, ``CommonParam.xml``, WeinbergAngle [rad]."""
@@ -88,6 +85,8 @@ class Dataset:
         (:mod:`processors.alternatives`).
     known : dict
         Path to what preprocessing found in the file (:class:`fileset.files.Facts`).
+    skipped : dict of str to str
+        Path of each file that preprocessing left out of ``files``, to the reason.
     """
 
     name: str
@@ -112,13 +111,18 @@ class Dataset:
     alternative_to: str = ""
     variation: str = ""
     known: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+    skipped: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 Fileset = dict[str, Dataset]
 
-_OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in ("name", "files", "known")}
+NOT_OPTIONS = ("name", "files", "known", "skipped")
+"""What describes a dataset but is no key of its description."""
+_OPTIONS = {f.name: f.type for f in fields(Dataset) if f.name not in NOT_OPTIONS}
 KNOWN = "nudipole"
-"""Key of a dataset in coffea's JSON under which preprocessing keeps what it found."""
+"""Key of a dataset in coffea's JSON under which preprocessing keeps what it found, by path."""
+SKIPPED = "skipped"
+"""Key of what it found in a file that it left out: the reason."""
 # Kept by coffea beside the files of a dataset; ours to read past, not to refuse.
 _FOREIGN = ("files", "metadata", "form", "compressed_form", "did", "tree", "treename", KNOWN)
 
@@ -155,16 +159,13 @@ def load_fileset(source: str | Path | Mapping[str, Any]) -> Fileset:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    kind = "TOML" if path.suffix == ".toml" else "JSON"
     try:
-        raw = path.read_bytes()
+        content = parsed(read_text(path), kind)
+    except ValueError as error:
+        raise InputError(f"{path}: not valid {kind}: {error}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the dataset description: {error.strerror}") from None
-    try:
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-        content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise InputError(f"{path}: not valid {kind}: {error}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected datasets by name, found {type(content).__name__}")
     return content
@@ -194,8 +195,18 @@ def _dataset(name: str, entry: Any, where: str, folder: Path) -> Dataset:
     dataset = Dataset(name, {}, **options)
     _check(dataset, where)
     files = _files(entry, where, folder, dataset.timeout)
-    known = entry.get(KNOWN) or {}
-    return replace(dataset, files=files, known=known if isinstance(known, dict) else {})
+    known, skipped = _found(entry.get(KNOWN))
+    # Who adds one by hand to the files means it to be used.
+    left_out = {path: why for path, why in skipped.items() if path not in files}
+    return replace(dataset, files=files, known=known, skipped=left_out)
+
+
+def _found(content: Any) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What preprocessing kept of files, and why it left out others; what is neither is nothing."""
+    found = content.items() if isinstance(content, dict) else ()
+    kept = {path: facts for path, facts in found if isinstance(facts, dict)}
+    skipped = {path: str(facts[SKIPPED]) for path, facts in kept.items() if SKIPPED in facts}
+    return {path: facts for path, facts in kept.items() if path not in skipped}, skipped
 
 
 def _files(entry: Mapping[str, Any], where: str, folder: Path, timeout: float) -> dict[str, str]:

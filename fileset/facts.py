@@ -26,6 +26,7 @@ from .opening import (
     root_tree,
 )
 from .remote import is_remote, open_root
+from .root_limits import contents
 
 _TREES = ("TTree", "ROOT::RNTuple")
 
@@ -185,7 +186,7 @@ def _opened(dataset: Dataset, path: str) -> Iterator[_Opened]:
 
 
 def _in_root(dataset: Dataset, path: str, directory: uproot.ReadOnlyDirectory) -> _Opened:
-    classes = directory.classnames(cycle=False)
+    classes = contents(directory)
     content = printable(
         ", ".join(f"{name} ({kind})" for name, kind in classes.items()) or "nothing"
     )

@@ -15,6 +15,7 @@ import numpy as np
 import xxhash
 
 from .errors import InputError
+from .unpacking import check_unpacked
 
 _CHECKSUM = 8
 # What is compressed comes in blocks, each behind a header.
@@ -103,10 +104,16 @@ def check_pages(ntuple: Any) -> None:
     if len(clusters) != len(pages):
         raise _damaged(ntuple, f"it has {len(clusters)} clusters and pages of {len(pages)}")
     bits = [record.nbits for record in ntuple.column_records]
+    unpacked = [0] * len(bits)
     for cluster, columns in zip(clusters, pages, strict=True):
-        counts = {_elements(ntuple, *column) for column in zip(columns, bits, strict=False)}
+        found = [_elements(ntuple, *column) for column in zip(columns, bits, strict=False)]
+        unpacked = [n + e * b // 8 for n, e, b in zip(unpacked, found, bits, strict=False)]
+        counts = set(found)
         if cluster.num_entries and cluster.num_entries not in counts:
             raise _damaged(ntuple, f"no column has the {cluster.num_entries} entries of a cluster")
+    # Many pages may be one place in the file.
+    size = int(ntuple.file.source.num_bytes or ntuple.file.fEND)
+    check_unpacked("the largest column of it", size, max(unpacked, default=0))
 
 
 def _check_envelope(ntuple: Any, envelope: _Envelope, locator: Any, length: int) -> None:

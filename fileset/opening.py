@@ -17,10 +17,10 @@ import awkward as ak
 import numpy as np
 import uproot
 
-from .basket_bytes import BLOCK_HEADER, DamagedError
 from .errors import InputError, printable
 from .memberwise import mend
 from .ntuples import check_fields, check_pages
+from .root_limits import at_most
 
 HEAD = 512
 """Bytes from the beginning of a file by which its container is recognised."""
@@ -28,16 +28,20 @@ HEAD = 512
 READERS = ("uproot.", "coffea.nanoevents.mapping", "fsspec.", "h5py.", "fileset.basket_")
 """Beginnings of the names of modules that do nothing but read."""
 
-INSPECTING = (*READERS, "fileset.formats.", "fileset.identity", "fileset.memberwise")
+INSPECTING = (
+    *READERS,
+    "fileset.formats.",
+    "fileset.identity",
+    "fileset.memberwise",
+    "fileset.tables_h5",
+    "fileset.tracker_text",
+)
 """Modules that a damaged file breaks anywhere, because they take it for what it should be."""
 
 # Where awkward finds that what was read is not as long as what is around it says.
 _ASSEMBLY = ("awkward.operations.ak_from_buffers", "awkward._nplikes.virtual")
 
 ROOT_MAGIC = b"root"
-
-# Numbers, and the lengths of three names.
-_SMALLEST_KEY = 26 + 3
 
 # Class to its versions, as uproot comes.
 _BUILT_IN = {
@@ -186,59 +190,11 @@ def is_reading(error: BaseException, readers: tuple[str, ...] = READERS) -> bool
 
 def head(path: str) -> bytes:
     """First bytes of a file on disk."""
+    # A pipe would never answer, nor tell why.
+    if Path(path).is_fifo():
+        raise InputError("a pipe, not a file; list files that can be read more than once")
     with Path(path).open("rb") as file:
         return file.read(HEAD)
-
-
-def _check_keys(
-    directory: Any, *, keys_chunk: Any, keys_cursor: Any, num_keys: int, **_: Any
-) -> None:
-    """Refuse more keys than a directory has room for, and directories inside each other."""
-    room = (keys_chunk.stop - keys_cursor.index) // _SMALLEST_KEY
-    if num_keys > room:
-        raise InputError(
-            f"a directory claims {num_keys} objects, with room for {room}; the file is damaged: "
-            "copy it again"
-        )
-    # Keys are between directories, the file above all of them.
-    above = directory.parent
-    while above is not None:
-        if getattr(above, "fSeekKeys", None) == directory.fSeekKeys:
-            raise InputError(
-                f"directory {'/'.join(directory.path)!r} is inside itself; the file is damaged: "
-                "copy it again"
-            )
-        above = getattr(above, "parent", None)
-
-
-# Where uproot lets others look before it reads keys, in every directory of every file.
-uproot.ReadOnlyDirectory.hook_before_keys = _check_keys
-
-
-def _check_blocks(
-    *,
-    chunk: Any,
-    cursor: Any,
-    compressed_bytes: int,
-    uncompressed_bytes: int,
-    num_blocks: int,
-    **_: Any,
-) -> None:
-    """Refuse compressed blocks with less than is expected, for which uproot takes memory."""
-    at, found = cursor.index, 0
-    stop = at + (0 if num_blocks else compressed_bytes - BLOCK_HEADER)
-    while at <= stop and found < uncompressed_bytes:
-        header = chunk.get(at, at + BLOCK_HEADER, cursor, {})
-        at += BLOCK_HEADER + int.from_bytes(header[3:6], "little")
-        found += int.from_bytes(header[6:9], "little")
-    if num_blocks == 0 and found < uncompressed_bytes:
-        raise DamagedError(
-            f"its compressed blocks have {found} bytes, its key says {uncompressed_bytes}"
-        )
-
-
-# Before the first of the blocks, and before each of the others.
-uproot.compression.decompress.hook_before_block = _check_blocks
 
 
 def check_complete(directory: uproot.ReadOnlyDirectory) -> None:
@@ -284,7 +240,8 @@ def _read(
     tree: Any, branches: dict[str, tuple[Any, tuple[str, ...]]], name: str, stop: int | None
 ) -> ak.Array:
     branch, member = branches[name] if name in branches else (tree[name], ())
-    values = branch.array(entry_stop=stop)
+    with at_most(_length(tree)):
+        values = branch.array(entry_stop=stop)
     # Of lists that end before they begin awkward would read and write anywhere.
     if not ak.is_valid(values):
         raise InputError(
@@ -292,6 +249,11 @@ def _read(
             "again"
         )
     return values[member] if member else values
+
+
+def _length(content: Any) -> int:
+    """Size of the file that something is in [bytes]."""
+    return int(content.file.source.num_bytes or content.file.fEND)
 
 
 def root_tree(content: Any) -> Tree:
@@ -324,7 +286,7 @@ def root_tree(content: Any) -> Tree:
             names=names,
             read=functools.partial(_read, content, {}),
             # An RNTuple does not say; files seldom hold anything else.
-            size=int(content.file.source.num_bytes or 0),
+            size=_length(content),
             boundaries=(*starts, int(content.num_entries)),
         )
     _check_split(content)
@@ -359,12 +321,18 @@ def _check_split(tree: Any) -> None:
 
 def _check_entries(tree: Any, leaves: Sequence[Any]) -> None:
     """Refuse a TTree that counts other entries than its branches hold."""
+    length = _length(tree)
     for branch in leaves:
         starts = np.asarray(branch.entry_offsets)
         if starts[0] != 0 or np.any(np.diff(starts) < 0):
             raise InputError(
                 f"the baskets of branch {branch.name!r} are not in order; the file is damaged: "
                 "copy it again"
+            )
+        if sum(map(int, branch.member("fBasketBytes")[: branch.num_baskets])) > length:
+            raise InputError(
+                f"the baskets of branch {branch.name!r} are larger than the file; the file is "
+                "damaged: copy it again"
             )
     filled = max((int(branch.num_entries) for branch in leaves), default=0)
     if filled != tree.num_entries:

@@ -9,9 +9,10 @@ import awkward as ak
 
 from .catalog import Dataset, Fileset
 from .errors import InputError, closest
-from .events import canonical, open_events
+from .events import canonical, open_events, open_range
 from .files import FileInfo, metadata
 from .survey import Progress, inspect_dataset, same_events
+from .virtual import FileRange, selected
 
 DEFAULT_CHUNKSIZE = 250_000
 """Entries per chunk: large enough that opening the file is cheap beside reading it."""
@@ -56,9 +57,16 @@ class Chunk:
 
     def open(self) -> ak.Array:
         """Open the chunk as coffea events; see :func:`fileset.events.open_events`."""
-        return open_events(
-            self.path, self.tree, self.start, self.stop, {**self.metadata, "fileuuid": self.uuid}
-        )
+        return open_events(*self._place)
+
+    def open_range(self) -> ak.Array | FileRange:
+        """Open the chunk for :func:`processors.reading.read_columns`, which needs no events."""
+        return open_range(*self._place)
+
+    @property
+    def _place(self) -> tuple[str, str, int, int, dict[str, Any]]:
+        known = {**self.metadata, "fileuuid": self.uuid}
+        return self.path, self.tree, self.start, self.stop, known
 
 
 def recorded_events(chunk: Chunk) -> tuple[ak.Array, set[str]]:
@@ -73,10 +81,10 @@ def recorded_events(chunk: Chunk) -> tuple[ak.Array, set[str]]:
     """
     touched: set[str] = set()
     known = {**chunk.metadata, "fileuuid": chunk.uuid}
-    events = open_events(
+    events = open_range(
         chunk.path, chunk.tree, chunk.start, chunk.start, known, touched=touched.add
     )
-    return events, touched
+    return selected(events, None), touched
 
 
 def make_plan(
@@ -101,7 +109,7 @@ def make_plan(
         Stop after this many chunks of each dataset; its exposure is that of these chunks.
     skip_bad_files : bool
         Plan without files that cannot be used; each is in the plan as an empty chunk that says
-        why, so that the ledger knows it.
+        why, so that the ledger knows it. Those that preprocessing skipped always are.
     verify : bool
         Compare the content of every file with the checksum that preprocessing kept.
     workers : int
@@ -158,7 +166,7 @@ def make_plan(
         told = metadata(dataset, found.infos[0])
         plan.extend(
             Chunk(dataset.name, path, "", "", 0, 0, 0.0, told, bad)
-            for path, bad in found.bad.items()
+            for path, bad in (dataset.skipped | found.bad).items()
         )
     # Simulated events may share their numbers between datasets, recorded ones may not.
     names = {info.path: dataset.name for dataset, info in recorded}
@@ -195,7 +203,7 @@ def open_chunk(
     """
     if dataset not in fileset:
         raise InputError(f"no dataset {dataset!r} in the fileset; {closest(dataset, fileset)}")
-    plan = make_plan({dataset: fileset[dataset]}, chunksize=chunksize)
+    plan = [c for c in make_plan({dataset: fileset[dataset]}, chunksize=chunksize) if not c.bad]
     if not 0 <= chunk < len(plan):
         raise InputError(f"dataset {dataset!r} has chunks 0 to {len(plan) - 1}, asked for {chunk}")
     return canonical(plan[chunk].open())

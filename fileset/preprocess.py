@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from .atomic import renamed_when_complete
-from .catalog import KNOWN, Dataset, Fileset, load_fileset
+from .catalog import KNOWN, NOT_OPTIONS, SKIPPED, Dataset, Fileset, load_fileset
 from .errors import InputError
 from .facts import Facts
 from .files import FileInfo, metadata
 from .plan import DEFAULT_CHUNKSIZE, ranges
 from .remote import is_remote
-from .survey import Progress, Survey, check_alike, share, survey
+from .survey import Progress, Survey, check_alike, check_left, share, survey
 
 _FACTS = tuple(f.name for f in fields(Facts))
 
@@ -46,7 +46,7 @@ def preprocess(
     workers : int
         Processes to use.
     skip_bad_files : bool
-        Write without files that cannot be used.
+        Write without files that cannot be used, but with what is wrong with them: runs report it.
     checksums : bool
         Keep a checksum of the content of every file, which sees what no codec sees.
     progress : callable
@@ -60,7 +60,8 @@ def preprocess(
     Raises
     ------
     InputError
-        If the files of a dataset do not go together, or ``path`` has another suffix.
+        If the files of a dataset do not go together, all of them are bad and to be skipped, or
+        ``path`` has another suffix.
     """
     target = Path(path)
     if not target.name.endswith((".json", ".json.gz")):
@@ -81,6 +82,7 @@ def preprocess(
                 )
             check_alike(dataset, found[name].infos)
             if skip_bad_files:
+                check_left(dataset, found[name])
                 fileset[name] = _remaining(knowing, found[name])
     if skip_bad_files or not any(result.bad for result in found.values()):
         write(target, fileset, found)
@@ -91,7 +93,8 @@ def preprocess(
 def write(target: Path, fileset: Fileset, found: Mapping[str, Survey]) -> None:
     """Write what was found in the usable files of a fileset."""
     content = {
-        name: _entry(fileset[name], result.infos) for name, result in found.items() if result.infos
+        name: _entry(fileset[name], result.infos, fileset[name].skipped | result.bad)
+        for name, result in found.items()
     }
     text = json.dumps(content, separators=(",", ":"), allow_nan=True)
     with renamed_when_complete(target) as partial:
@@ -104,18 +107,18 @@ def write(target: Path, fileset: Fileset, found: Mapping[str, Survey]) -> None:
 
 def _remaining(dataset: Dataset, found: Survey) -> Dataset:
     """The dataset without its bad files: an explicit exposure is that of the others."""
-    if dataset.pot is None or not found.bad or not found.infos:
+    if dataset.pot is None or not found.bad:
         return dataset
     return replace(dataset, pot=sum(info.pot for info in share(dataset, found)))
 
 
-def _entry(dataset: Dataset, infos: list[FileInfo]) -> dict[str, Any]:
-    """One dataset of coffea's JSON."""
+def _entry(dataset: Dataset, infos: list[FileInfo], skipped: Mapping[str, str]) -> dict[str, Any]:
+    """One dataset of coffea's JSON, with why files of it were left out."""
     default = Dataset("", {})
     options = {
         f.name: value
         for f in fields(Dataset)
-        if f.name not in ("name", "files", "known")
+        if f.name not in NOT_OPTIONS
         and (value := getattr(dataset, f.name)) != getattr(default, f.name)
     }
     told = metadata(dataset, infos[0])
@@ -135,7 +138,8 @@ def _entry(dataset: Dataset, infos: list[FileInfo]) -> dict[str, Any]:
             for info in infos
         },
         "metadata": told | options,
-        KNOWN: {info.path: _facts(info) for info in infos},
+        KNOWN: {info.path: _facts(info) for info in infos}
+        | {path: {SKIPPED: why} for path, why in skipped.items()},
     }
 
 

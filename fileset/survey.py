@@ -77,11 +77,7 @@ def inspect_dataset(
     found = survey(dataset, checksum=checksum, workers=workers, progress=progress)
     if found.bad and not skip_bad_files:
         raise InputError(next(iter(found.bad.values())))
-    if not found.infos:
-        raise InputError(
-            f"dataset {dataset.name!r}: no file can be used; the first: "
-            f"{next(iter(found.bad.values()))}"
-        )
+    check_left(dataset, found)
     check_alike(dataset, found.infos)
     return replace(found, infos=share(dataset, found))
 
@@ -106,6 +102,21 @@ def survey(
         repeated |= same_events([(dataset, i) for i in infos if i.path not in repeated])
     bad |= {path: f"dataset {dataset.name!r}, {path}: {why}" for path, why in repeated.items()}
     return Survey([info for info in infos if info.path not in repeated], bad)
+
+
+def check_left(dataset: Dataset, found: Survey) -> None:
+    """Refuse a dataset of which no file can be used: without it, others would pass for all.
+
+    Raises
+    ------
+    InputError
+        With what is wrong with the first file.
+    """
+    if not found.infos:
+        raise InputError(
+            f"dataset {dataset.name!r}: no file can be used; the first: "
+            f"{next(iter(found.bad.values()))}"
+        )
 
 
 def check_alike(dataset: Dataset, infos: Sequence[FileInfo]) -> None:

@@ -27,8 +27,8 @@ from fileset.plan import Chunk
 from .checkpoints import decode, encode
 from .executors import open_executor
 from .nuone import NuoneProcessor
-from .run import Outcome, attempt
 from .tracing import trace
+from .work import Done, Outcome, attempt
 
 
 def lazy_outcomes(plan: Sequence[Chunk], processor: NuoneProcessor) -> dak.Array:
@@ -117,12 +117,14 @@ class LazyGraph(Executor):
         self.outcomes: dict[tuple[str, str, int, int], Outcome] = {}
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Give the outcome of a chunk; the arguments are those of a chunk's function."""
-        processor, chunk = args
+        """Give what became of a chunk; arguments are those of :func:`.work.process_branch`."""
+        processor, (chunk,), *_ = args
         if not self.outcomes:
             self._compute(processor)
+        bad = Outcome(unreadable=chunk.bad)
+        outcome = bad if chunk.bad else self.outcomes[chunk.key]
         future: Future[Any] = Future()
-        future.set_result(self.outcomes[chunk.key])
+        future.set_result(Done([outcome._replace(output=None)], outcome.output))
         return future
 
     def _compute(self, processor: NuoneProcessor) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .categories import AXIS
 from .cut_axes import histogram_of, n_minus_one_name
-from .filled import Filled, Part
+from .filled import Filled, Floats, Part
 from .reading import Columns
 from .registry import NOMINAL
 from .selections import Predicate, Selection
@@ -127,10 +127,9 @@ def n_minus_one(
         (axis,) = histogram.axes
         values = np.asarray(columns[found.column])[rows[here]]
         cells = category[here] * histogram.size + axis.index(values) + 1
-        index, place = np.unique(cells, return_inverse=True)
-        sums = np.empty((2, len(index), 1))
-        for power, target in enumerate(sums, start=1):
-            target[:, 0] = np.bincount(place, weight[here] ** power, len(index))
+        index = np.flatnonzero(np.bincount(cells))
+        powers = (weight[here], weight[here] ** 2)
+        sums: Floats = np.stack([np.bincount(cells, power)[index, None] for power in powers])
         filled[name] = Filled(name, (NOMINAL,), AXIS, index, (Part(0, sums),))
     return filled
 

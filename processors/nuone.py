@@ -5,7 +5,7 @@ import functools
 import operator
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import awkward as ak
 import hist
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.coffea_api import ProcessorABC
+from fileset.plan import Chunk
+from fileset.virtual import FileRange
 
 from .categories import AXIS, SIGNAL, categorise
 from .evaluation import available, factors, shifts
@@ -44,6 +46,29 @@ WEIGHED = frozenset(
 
 AT_A_TIME = 8_192
 """Events whose factors are evaluated together, about."""
+
+
+class Signal(NamedTuple):
+    """The signal among some events.
+
+    Attributes
+    ----------
+    at : ndarray of int, shape (n,)
+        Which of the events it is.
+    columns : Columns, length n
+    ratio : ndarray, shape (n,)
+        Radiative correction of the SM cross-section.
+    """
+
+    at: NDArray[np.int64]
+    columns: Columns
+    ratio: NDArray[np.float64]
+
+    def among(self, kept: NDArray[np.int64]) -> "Signal":
+        """The signal among some of the events, by their numbers in ascending order."""
+        place = np.searchsorted(kept, self.at)
+        there = np.flatnonzero(np.append(kept, -1)[place] == self.at)
+        return Signal(place[there], self.columns[there], self.ratio[there])
 
 
 class NuoneProcessor(ProcessorABC):
@@ -87,12 +112,12 @@ class NuoneProcessor(ProcessorABC):
         self.sparse = False
         self.find()
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+    def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
         """Turn one chunk into histograms.
 
         Parameters
         ----------
-        events : coffea NanoEvents
+        events : coffea NanoEvents or FileRange
             As opened by :mod:`fileset`, or by coffea with the schema of the format.
 
         Returns
@@ -108,6 +133,10 @@ class NuoneProcessor(ProcessorABC):
         output = {events.metadata["dataset"]: _without(counted, "flavours") | filled}
         return output if self.sparse else finished(output)
 
+    def open(self, chunk: Chunk) -> ak.Array | FileRange:
+        """Open a chunk for :meth:`process`; what others make of it may need coffea's events."""
+        return chunk.open_range() if type(self) is NuoneProcessor else chunk.open()
+
     def summing(self) -> "NuoneProcessor":
         """The same processor, whose results hold only the filled bins: smaller to send and add."""
         same = copy.copy(self)
@@ -118,7 +147,7 @@ class NuoneProcessor(ProcessorABC):
         """Make histograms of what was filled, their categories in order."""
         return accumulator if self.sparse else finished(accumulator)
 
-    def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
+    def selected(self, events: ak.Array | FileRange) -> tuple[dict[str, Any], Columns]:
         """What :meth:`process` makes of all events, and the events that any histogram shows.
 
         Returns
@@ -135,27 +164,34 @@ class NuoneProcessor(ProcessorABC):
         """Histograms of events that :meth:`selected` kept, from one or more chunks."""
         return self.histograms(kept, self.passes(kept), self.templates(flavours))
 
-    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any], Columns]:
-        """Columns, cuts and cut flow of all events, and the columns of the signal."""
+    def _counted(
+        self, events: ak.Array | FileRange
+    ) -> tuple[Columns, Passes, dict[str, Any], Signal]:
+        """Columns, cuts and cut flow of all events, and the signal among them."""
         columns = read_columns(events)
         columns = columns.replaced({CATEGORY: categorise(columns)})
         clipped: Counter[str] = Counter()
         passes = self.passes(columns)
         weight = nominal_weights(columns, clipped)
-        is_signal = columns.category == AXIS.index(SIGNAL)
-        signal = columns[is_signal]
-        if self.radiative != "none" and len(signal):
-            weight[is_signal] *= radiative_weight(signal, self.radiative)
+        signal = self._signal(columns, columns.category)
+        weight[signal.at] *= signal.ratio
         flavours: set[int] = set()
-        if len(signal) and columns.metadata["is_mc"]:
+        if len(signal.at) and columns.metadata["is_mc"]:
             # Of all signal: the bins must not depend on the selection.
-            flavours = {abs(int(pdg)) for pdg in np.unique(signal.nu_pdg)}
+            flavours = {abs(int(pdg)) for pdg in np.unique(signal.columns.nu_pdg)}
         key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
         passed = passes[NOMINAL][1]
         counted = cut_flow(columns.category, weight, passed)
         counted |= n_minus_one(columns, weight, passed, find_selection(self.selection))
         counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
         return columns, passes, counted, signal
+
+    def _signal(self, columns: Columns, category: NDArray[np.int64]) -> Signal:
+        at = np.flatnonzero(category == AXIS.index(SIGNAL))
+        signal = columns[at]
+        # The radiative correction is that of the SM alone.
+        ratio = radiative_weight(signal, self.radiative) if len(at) else np.ones(0)
+        return Signal(at, signal, ratio)
 
     def find(self) -> list[Variation]:
         """Variations of this run, whatever the process that it is in."""
@@ -175,7 +211,7 @@ class NuoneProcessor(ProcessorABC):
         columns: Columns,
         passes: Passes,
         templates: list[str],
-        signal: Columns | None = None,
+        signal: Signal | None = None,
     ) -> dict[str, Any]:
         """Fill every histogram for the nominal and every variation that the events can have.
 
@@ -186,8 +222,8 @@ class NuoneProcessor(ProcessorABC):
             From :meth:`passes`.
         templates : list of str
             Signal templates to fill.
-        signal : Columns, optional
-            The signal among the columns, if something of it was read already.
+        signal : Signal, optional
+            That among the columns, if it is known already.
 
         Returns
         -------
@@ -199,11 +235,8 @@ class NuoneProcessor(ProcessorABC):
         weights = [v for v in variations if not v.shift]
         kept = _kept(passes)
         events = columns[kept]
-        if signal is not None:
-            there = np.zeros(len(columns), dtype=bool)
-            there[kept] = True
-            signal = signal[there[columns.category == AXIS.index(SIGNAL)]]
-        entries = self.entries(events, templates, [v.replaces for v in weights], signal)
+        known = (events.category, signal.among(kept)) if signal else None
+        entries = self.entries(events, templates, [v.replaces for v in weights], known)
         seen: dict[str, tuple[Columns, Entries, Masks]] = {}
         for label, (moved, passed) in passes.items():
             shifted = events if label == NOMINAL else moved[kept]
@@ -241,20 +274,19 @@ class NuoneProcessor(ProcessorABC):
         events: Columns,
         templates: list[str],
         replaced: list[str],
-        signal: Columns | None = None,
+        known: tuple[NDArray[np.int64], Signal] | None = None,
     ) -> Entries:
         """Weigh events; a signal event enters as SM and in every template of its flavour."""
-        category = categorise(events)
-        index = np.flatnonzero(category == AXIS.index(SIGNAL))
-        signal = events[index] if signal is None else signal
+        if known is None:
+            category = categorise(events)
+            known = category, self._signal(events, category)
+        category, signal = known
         ratio = np.ones(len(events))
-        if len(index):
-            # The radiative correction is that of the SM alone.
-            ratio[index] = radiative_weight(signal, self.radiative)
+        ratio[signal.at] = signal.ratio
         rows, labels, ratios = [np.arange(len(events))], [category], [ratio]
-        if templates and len(index):
-            for label, (chosen, weights) in template_weights(signal, templates).items():
-                rows.append(index[chosen])
+        if templates and len(signal.at):
+            for label, (chosen, weights) in template_weights(signal.columns, templates).items():
+                rows.append(signal.at[chosen])
                 labels.append(np.full(len(chosen), LABELS.index(label)))
                 ratios.append(weights)
         row = np.concatenate(rows)

@@ -37,6 +37,7 @@ from fileset.facts import stamp
 from fileset.plan import Chunk
 from fileset.preprocess import preprocess
 from fileset.schema import LENGTH
+from fileset.virtual import FileRange
 
 from . import categories, columns, cut_axes, kernels, n_minus_one, reading, reweight, selections
 from .categories import AXIS
@@ -142,7 +143,11 @@ class Skimmer(ProcessorABC):
         self.folder = folder
         self.fingerprint = fingerprint(processor)
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+    def open(self, chunk: Chunk) -> ak.Array | FileRange:
+        """As the processor opens it."""
+        return self.processor.open(chunk)
+
+    def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
         """Write the skim of a chunk; returns its ledger key."""
         counted, kept = self.processor.selected(events)
         made = {name: counted[name] for name in ("ledger", "clipped", "flavours")}

@@ -21,6 +21,7 @@ from hist.axis import StrCategory
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
+from fileset.unpacking import check_archive, parsed
 
 from .alternatives import merge_alternatives
 from .categories import CATEGORIES, DATA, SIGNAL
@@ -40,6 +41,7 @@ _UNREADABLE = (
     ValueError,
     RuntimeError,
     SyntaxError,
+    MemoryError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -250,7 +252,8 @@ class Templates:
         """
         try:
             with zipfile.ZipFile(path) as archive:
-                content = json.loads(archive.read(_CONTENT))
+                check_archive(archive)
+                content = parsed(archive.read(_CONTENT))
                 if content["schema"] != SCHEMA:
                     raise InputError(
                         f"{path}: templates of schema {content['schema']}, this version reads "
@@ -263,8 +266,9 @@ class Templates:
                 return cls(histograms, ledger, content["datasets"], content["provenance"])
         except FileNotFoundError:
             raise InputError(f"{path}: no such templates file; 'process' writes one") from None
-        except InputError:
-            raise
+        except InputError as error:
+            text = str(error)
+            raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
         except _UNREADABLE as error:
             raise InputError(f"{path}: not a templates file ({error}); process again") from error
 

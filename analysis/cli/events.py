@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .limits import print_count_limit
-from .output import fail, incomplete, print_table, print_templates
+from .output import fail, incomplete, print_skipped, print_table, print_templates
 from .results import make_report
 from .watching import progress_bar, watched
 
@@ -95,9 +95,12 @@ def files(arguments: argparse.Namespace) -> int:
     infos = {name: result.infos for name, result in found.items()}
     problems = [line for result in found.values() for line in result.bad.values()]
     if arguments.json:
-        print(encode({"files": infos, "problems": problems}))
+        skipped = {name: dataset.skipped for name, dataset in fileset.items()}
+        print(encode({"files": infos, "problems": problems, "skipped": skipped}))
     else:
         print_table(files_table(fileset, infos))
+    for dataset in fileset.values():
+        print_skipped(dataset.skipped.values())
     for problem in problems:
         fail(problem, 2)
     if arguments.preprocess and (arguments.skip_bad_files or not problems):

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .fits import print_fit
 from .output import print_table, write_figures
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def limit(arguments: argparse.Namespace) -> int:
     """Print a limit with its convention."""
     if arguments.fit or arguments.source.endswith((".json", ".npz")):
-        return _print_fit(arguments)
+        return print_fit(arguments)
     if arguments.source.endswith(".zip"):
         from processors.templates import Templates
 
@@ -27,6 +28,7 @@ def limit(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = {
         "confidence_level": arguments.cl,
         "nue_fraction": arguments.nue_fraction,
+        "releases": arguments.data,
     }
     if arguments.method == "all":
         limits = list(recompute_all(arguments.source, **options).values())
@@ -58,52 +60,6 @@ def print_count_limit(templates: "Templates", arguments: argparse.Namespace) -> 
     return 0
 
 
-def _fit_model(arguments: argparse.Namespace) -> Any:
-    from processors.templates import Templates
-
-    from ..limit import LimitModel
-
-    if arguments.source.endswith(".zip"):
-        templates = Templates.load(arguments.source)
-        axes = arguments.axes.split(",")
-        return LimitModel.from_templates(templates, pot=arguments.pot, axes=axes)
-    if not arguments.source.endswith((".json", ".npz")):
-        raise ValueError(f"--fit of {arguments.source!r}: expected templates or a model file")
-    return LimitModel.load(arguments.source)
-
-
-def _print_fit(arguments: argparse.Namespace) -> int:
-    """Limits from the spectrum with its nuisance parameters."""
-    from ..limit.methods import METHODS
-    from ..limit_tables import fit_content, fit_sentence, fit_table, model_sentence, pulls_table
-    from ..tables import encode
-
-    model = _fit_model(arguments)
-    if arguments.save:
-        model.save(arguments.save)
-    fitted = model if model.observed is not None else model.asimov()
-    if arguments.workspace:
-        arguments.workspace.write_text(encode(fitted.to_workspace()), encoding="utf-8")
-    methods = list(METHODS) if arguments.method == "all" else [arguments.method]
-    options = {"toys": arguments.toys, "seed": arguments.seed, "workers": arguments.threads}
-    limits = [fitted.limit(method, cl=arguments.cl, **options) for method in methods]
-    if arguments.plot:
-        from ..limit_plots import curves
-        from ..plots import image
-
-        arguments.plot.write_bytes(image(curves(limits[0]), arguments.plot.suffix[1:]))
-    if arguments.json:
-        print(encode(fit_content(fitted, limits, model.observed is None)))
-        return 0
-    if len(limits) > 1:
-        print_table(fit_table(limits))
-    if model.observed is not None and model.parameters:
-        print_table(pulls_table(model.impacts()))
-    print(model_sentence(model))
-    print(fit_sentence(limits[0]))
-    return 0
-
-
 def table(arguments: argparse.Namespace) -> int:
     """Print every experiment, published and recomputed."""
     from ..experiment_tables import world_table
@@ -117,6 +73,32 @@ def table(arguments: argparse.Namespace) -> int:
         print(encode(rows))
     else:
         print_table(world_table(rows))
+    return 0
+
+
+def combine(arguments: argparse.Namespace) -> int:
+    """Print one limit from several experiments."""
+    from ..experiment_tables import combination_sentence, combined_table, nuisances_table
+    from ..experiments import combine as combine_rows
+    from ..tables import encode
+
+    found = combine_rows(
+        arguments.names,
+        bounded=arguments.bounded,
+        confidence_level=arguments.cl,
+        method=arguments.method,
+        sin2_theta23=arguments.sin2_theta23,
+        releases=arguments.data,
+        toys=arguments.toys,
+        seed=arguments.seed,
+    )
+    if arguments.json:
+        print(encode(found))
+        return 0
+    print_table(combined_table(found))
+    if found.pulls:
+        print_table(nuisances_table(found))
+    print(combination_sentence(found))
     return 0
 
 

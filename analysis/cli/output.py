@@ -1,7 +1,8 @@
 """What verbs print: tables, templates, a line for what went wrong."""
 
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,12 @@ def incomplete(templates: "Templates") -> bool:
     return bool(missing)
 
 
+def print_skipped(reasons: Iterable[str]) -> None:
+    """Say of each file that preprocessing left out why it did."""
+    for reason in reasons:
+        print(f"skipped: {reason}", file=sys.stderr)
+
+
 def write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
     """Draw each figure into its file, of the kind that the suffix says."""
     from ..plots import image
@@ -74,5 +81,11 @@ def write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
 
 def fail(message: str, status: int) -> int:
     """Print what went wrong as one line; gives the status back."""
-    print(f"nudipole: {message}", file=sys.stderr)
+    print(f"{red('nudipole:')} {message}", file=sys.stderr)
     return status
+
+
+def red(text: str) -> str:
+    """Text for stderr, red where that is a terminal and nobody minds (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not sys.stderr.isatty() else f"\033[31m{text}\033[0m"

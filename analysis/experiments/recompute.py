@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..limit import METHODS
-from . import counting, relation, spectrum, stars
+from . import counting, models, relation, spectrum, stars
 from .outcome import Outcome
 from .rows import Experiment, find_experiment
 
@@ -18,6 +19,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
     "rate_ratio": lambda row, cl, _: relation.rate_ratio(row, cl),
     "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
     "xenon_spectrum": spectrum.xenon_spectrum,
+    "cevns_spectrum": models.model_outcome,
     "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
     "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
     "supernova": lambda row, cl, _: stars.supernova(row),
@@ -93,7 +95,7 @@ class Limit:
 
 
 def recompute(
-    name: str,
+    name: str | Experiment,
     *,
     confidence_level: float | None = None,
     method: str | None = None,
@@ -104,8 +106,8 @@ def recompute(
 
     Parameters
     ----------
-    name : str
-        Key of `EXPERIMENTS`.
+    name : str or Experiment
+        Key of `EXPERIMENTS`, the path of a row of one's own, or a row.
     confidence_level : float, optional
         Between 0 and 1; that of the publication if absent, or 0.90.
     method : str, optional
@@ -154,13 +156,17 @@ def recompute(
 
 
 def recompute_all(
-    name: str, *, confidence_level: float | None = None, nue_fraction: float | None = None
+    name: str,
+    *,
+    confidence_level: float | None = None,
+    nue_fraction: float | None = None,
+    releases: Path | None = None,
 ) -> dict[str, Limit]:
     """Recompute the limit of an experiment with every statistical method that it has.
 
     Parameters
     ----------
-    name, confidence_level, nue_fraction
+    name, confidence_level, nue_fraction, releases
         As in `recompute`.
 
     Returns
@@ -169,9 +175,9 @@ def recompute_all(
         By method, for counts in the order of `analysis.limit.METHODS`.
     """
     methods = METHODS if find_experiment(name).method in _COUNTS else (None,)
+    options: dict[str, Any] = {"nue_fraction": nue_fraction, "releases": releases}
     limits = [
-        recompute(name, confidence_level=confidence_level, method=m, nue_fraction=nue_fraction)
-        for m in methods
+        recompute(name, confidence_level=confidence_level, method=m, **options) for m in methods
     ]
     return {limit.method: limit for limit in limits}
 

@@ -87,7 +87,7 @@ def _world_row(row: Experiment, releases: Path | None) -> WorldRow:
     recomputed, ratio, convention = None, None, ""
     if row.method != "quoted":
         try:
-            limit = recompute(row.name, releases=releases)
+            limit = recompute(row, releases=releases)
         except MissingReleaseError as error:
             LOG.warning("%s is not recomputed: %s", row.name, error)
             reasons.append(f"not recomputed: {error}")

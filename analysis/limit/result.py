@@ -20,7 +20,10 @@ class Curve(NamedTuple):
     critical : ndarray, shape (n,)
         What it may be at the confidence level; NaN where the method has none.
     p_value, p_error : ndarray, shape (n,)
-        Probability of a larger statistic, or CLs, and its Monte Carlo error.
+        Probability of a larger statistic, or CLs, and its Monte Carlo error; for Bayesian limits
+        the posterior probability of a larger s.
+    band : ndarray, shape (5, n), or (0, n) where it was not asked for
+        ``p_value`` of experiments without a moment at -2, -1, 0, 1, 2 standard deviations.
     """
 
     s: Floats
@@ -28,6 +31,7 @@ class Curve(NamedTuple):
     critical: Floats
     p_value: Floats
     p_error: Floats
+    band: Floats
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class ModelLimit:
     method, convention : str
         Name, and what it means in words.
     confidence_level : float
-    toys, seed : int
-        Toys per tested signal, 0 for none, and the seed they were made with.
+    toys, expected_toys, seed : int
+        Toys, or draws of nuisance parameters, per tested signal and for what is expected, 0 for
+        none, and the seed they were made with.
     fits, fallback, negative : int
         Fits of toys; those by full Newton steps or again from a lower place; those that ended where
         a bin expects less than 0.
@@ -75,6 +80,7 @@ class ModelLimit:
     convention: str
     confidence_level: float
     toys: int
+    expected_toys: int
     seed: int
     fits: int
     fallback: int

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..errors import InputError, closest, printable
 from ..opening import INSPECTING, check_complete, readable
 from ..remote import TIMEOUT, open_root
+from ..root_limits import contents
 
 Floats = NDArray[np.float64]
 
@@ -182,7 +183,7 @@ def survey_spectra(path: str, *, timeout: float = TIMEOUT) -> tuple[list[Spectru
 
 def _kinds(directory: uproot.ReadOnlyDirectory) -> dict[str, str]:
     content: dict[str, dict[str, str]] = {}
-    for path, kind in directory.classnames(cycle=False).items():
+    for path, kind in contents(directory).items():
         folder, _, leaf = path.rpartition("/")
         content.setdefault(folder, {})[leaf] = kind
     found: dict[str, str] = {}

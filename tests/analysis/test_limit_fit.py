@@ -10,8 +10,9 @@ import pytest
 
 from analysis.cli import main
 from analysis.limit import LimitModel
-from analysis.limit.engine import minimise, search
-from analysis.limit.expectation import compiled
+from analysis.limit.branches import search
+from analysis.limit.compiling import compiled
+from analysis.limit.engine import minimise
 from analysis.limit.likelihood import Data, curvature, objective
 from analysis.limit_plots import curves, spectrum
 from analysis.plots import image

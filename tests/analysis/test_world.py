@@ -74,7 +74,7 @@ def test_rows_with_numbers_from_memory_are_not_verified(table):
     assert not table["lsnd"].verified
     assert "assumed or not verified: bound" in table["lsnd"].reason
     assert table["gninenko_sk"].verified
-    assert not table["coherent"].verified  # no number at all
+    assert not table["nova_ldm"].verified  # no number at all
 
 
 def test_labels_of_the_technical_note_are_put_right():
@@ -112,7 +112,9 @@ def test_events_without_efficiency_are_those_of_the_reference_toys():
 
 
 def test_row_that_is_only_quoted_says_what_is_missing():
-    with pytest.raises(ValueError, match="munu is only quoted, not recomputed: spectra with"):
+    with pytest.raises(
+        ValueError, match="munu is only quoted, not recomputed: missing are the counts"
+    ):
         recompute("munu")
 
 

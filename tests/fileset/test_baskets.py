@@ -268,7 +268,7 @@ def test_fields_of_an_rntuple_come_as_those_of_a_tree(ntuple):
 
 @pytest.mark.parametrize("name", ["flat_matrix", "list_f4"])
 def test_a_codec_that_is_not_known_here_is_left_to_uproot(files, name, monkeypatch):
-    monkeypatch.delitem(basket_bytes._CODECS, b"ZS")
+    monkeypatch.delitem(basket_bytes.CODECS, b"ZS")
     expected = by_uproot(files["zstd"])[name].array(entry_start=3)
     assert_same(source(files["zstd"]).read(name, 3, ENTRIES), expected)
     assert_same(source(files["zstd"]).read(name, 3, ENTRIES, [5]), expected[[5]])

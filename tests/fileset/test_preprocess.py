@@ -4,16 +4,19 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
 
-from fileset import InputError, load_fileset, make_plan
+from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset import files as looking
-from fileset.coffea_api import IterativeExecutor, Runner
+from fileset.coffea_api import IterativeExecutor, ProcessorABC, Runner
 from fileset.formats import FORMATS
 from fileset.preprocess import preprocess
 from processors import NuoneProcessor
+from processors.executors import InProcess
 from processors.pipeline import Execution, process_fileset
+from processors.run import run
 
 SUFFIXES = pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 
@@ -251,8 +254,59 @@ def test_bad_file_keeps_the_result_from_being_written(one_bad, tmp_path):
 def test_bad_file_that_is_skipped_is_left_out_of_the_result(one_bad, tmp_path):
     preprocess(one_bad(), tmp_path / "nd.json", skip_bad_files=True)
     assert not (tmp_path / "nd.json.part").exists()
-    plan = make_plan(load_fileset(tmp_path / "nd.json"))
+    plan = [chunk for chunk in make_plan(load_fileset(tmp_path / "nd.json")) if not chunk.bad]
     assert [(Path(c.path).name, c.pot) for c in plan] == [("a.root", 3e18), ("c.root", 3e18)]
+    assert list(content(tmp_path / "nd.json")["nd"]["files"]) == [chunk.path for chunk in plan]
+
+
+class Counting(ProcessorABC):
+    """Only says what it has seen."""
+
+    def process(self, events):
+        key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
+        return {"nd": {"ledger": [key]}}
+
+    def postprocess(self, accumulator):
+        return accumulator
+
+
+def test_runs_report_a_file_that_preprocessing_skipped(one_bad, tmp_path):
+    preprocess(one_bad(), tmp_path / "nd.json", skip_bad_files=True)
+    # Written again from what is there, it is not forgotten.
+    preprocess(load_fileset(tmp_path / "nd.json"), tmp_path / "again.json.gz")
+    described = load_fileset(tmp_path / "again.json.gz")
+    _, ledger = run(make_plan(described), Counting(), InProcess())
+    reason = f"dataset 'nd', {tmp_path}/b.root: the file is truncated, 1500 of"
+    assert [(row.path, row.skipped, row.missing[: len(reason)]) for row in ledger.missing] == [
+        (str(tmp_path / "b.root"), True, reason)
+    ]
+    assert ledger.pot("nd") == pytest.approx(6e18)
+    assert ak.sum(open_chunk(described, "nd", 1).hdr.ismc) == 3
+    with pytest.raises(InputError, match="dataset 'nd' has chunks 0 to 1, asked for 2"):
+        open_chunk(described, "nd", 2)
+
+
+def test_skipped_file_that_is_added_again_by_hand_is_used(one_bad, made, tmp_path):
+    target = tmp_path / "nd.json"
+    preprocess(one_bad(), target, skip_bad_files=True)
+    made("b.root")
+    written = content(target)
+    written["nd"]["files"][str(tmp_path / "b.root")] = ""
+    assert not any(chunk.bad for chunk in make_plan(load_fileset(written)))
+
+
+def test_dataset_of_nothing_but_bad_files_is_not_left_out_without_a_word(made, tmp_path):
+    described = made("a.root", "b.root")["nd"]
+    os.truncate(tmp_path / "b.root", 1500)
+    parts = {
+        name: replace(described, name=name, files={f: ""})
+        for name, f in zip("ab", described.files, strict=True)
+    }
+    with pytest.raises(
+        InputError, match=r"dataset 'b': no file can be used; the first: .*b.root: "
+    ):
+        preprocess(parts, tmp_path / "nd.json", skip_bad_files=True)
+    assert not (tmp_path / "nd.json").exists()
 
 
 def test_mended_file_is_looked_into_when_the_run_is_repeated(one_bad, tmp_path, looked_into):
@@ -270,7 +324,7 @@ def test_explicit_exposure_without_a_skipped_file_is_that_of_the_others(one_bad,
     preprocess(made("a.root", "b.root", "c.root"), target)
     preprocess(one_bad(pot=6e20), target, skip_bad_files=True)
     # 1 + 2 + 3 entries in all.
-    assert [c.pot for c in make_plan(load_fileset(target))] == pytest.approx([1e20, 3e20])
+    assert [c.pot for c in make_plan(load_fileset(target))] == pytest.approx([1e20, 3e20, 0.0])
 
 
 def test_explicit_exposure_is_not_guessed_where_the_skipped_file_is_not_known(one_bad, tmp_path):

@@ -12,8 +12,7 @@ import pytest
 
 from fileset import InputError, load_fileset, make_plan
 from fileset.coffea_api import ProcessorABC
-from processors import NuoneProcessor
-from processors import run as running
+from processors import NuoneProcessor, work
 from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.filled import finished
 from processors.pipeline import Execution, process_fileset
@@ -250,7 +249,7 @@ class Flaky:
 @pytest.fixture
 def no_waiting(monkeypatch):
     naps = []
-    monkeypatch.setattr(running.time, "sleep", naps.append)
+    monkeypatch.setattr(work.time, "sleep", naps.append)
     return naps
 
 
@@ -369,7 +368,9 @@ def test_run_without_a_single_good_chunk_is_refused_with_the_reason(toy, monkeyp
 def test_a_derived_processor_with_a_process_of_its_own_is_what_runs(toy):
     class Own(NuoneProcessor):
         def process(self, events):
-            return {events.metadata["dataset"]: {"n": len(events), "ledger": [key_of(events)]}}
+            return {
+                events.metadata["dataset"]: {"n": len(events.hdr[...]), "ledger": [key_of(events)]}
+            }
 
         def postprocess(self, accumulator):
             return accumulator

@@ -61,6 +61,8 @@ def _own_names(element: ET.Element, name: str, used: set[str]) -> None:
         if key == "id" and value.startswith(HOVER):
             text = value.removeprefix(HOVER).replace(LINE, NEWLINE)
             ET.SubElement(element, "title").text = text
+            # Nothing is painted there.
+            attributes["pointer-events"] = "all"
         if key == "id" and value not in used:
             continue
         if key == "id":

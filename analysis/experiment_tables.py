@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from .experiments import Limit, Sensitivity, WorldRow
+from .experiments import BOUNDED, Combined, Limit, Sensitivity, WorldRow
 from .experiments.world import UNLIKE
 from .tables import Table
 
-_UNITS = {"exposure": "POT", "threshold": "GeV"}
+_UNITS = {"exposure": " POT", "threshold": " GeV", "background": " of nu-e"}
 
 
 def recomputed_table(limits: Iterable[Limit]) -> Table:
@@ -65,12 +65,40 @@ def world_table(rows: Iterable[WorldRow]) -> Table:
     return Table(title, columns, lines)
 
 
+def combined_table(found: Combined) -> Table:
+    """Limits of the rows alone and of all together."""
+    lines = [
+        (name, f"{limit:.3g}", found.likelihoods[name], ", ".join(found.unverified[name]) or "-")
+        for name, limit in found.alone.items()
+    ]
+    lines.append(("together", f"{found.observed:.3g}", "", ""))
+    columns = ("experiment", "mu_nu < [mu_B]", "likelihood", "assumed or not verified")
+    return Table(f"limits on the {BOUNDED[found.bounded]}", columns, lines)
+
+
+def nuisances_table(found: Combined) -> Table:
+    """Nuisances of a combination: who declares them and where the fit puts them."""
+    lines = [
+        (name, ", ".join(found.shared.get(name, ())) or "-", f"{pull:+.2f}")
+        for name, pull in found.pulls.items()
+    ]
+    return Table("nuisances", ("nuisance", "declared by", "pull"), lines)
+
+
+def combination_sentence(found: Combined) -> str:
+    """Combined limit with its convention in one line."""
+    return (
+        f"mu_nu < {found.observed:.3g} mu_B from {', '.join(found.rows)} "
+        f"({found.method}: {found.convention})"
+    )
+
+
 def sensitivity_table(system: str, found: Sequence[Sensitivity]) -> Table:
     """Expected limits, one line per exposure or threshold, one column per uncertainty."""
     systematics = list(dict.fromkeys(point.background_syst for point in found))
     lines: dict[tuple[str, str], list[str]] = {}
     for point in found:
-        value = f"{point.value:.3g} {_UNITS[point.varied]}"
+        value = f"{point.value:.3g}{_UNITS[point.varied]}"
         line = lines.setdefault((point.varied, value), [f"{point.expected_events}"])
         line.append(f"{point.mu_nu:.3g}")
     columns = (

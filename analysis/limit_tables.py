@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
+from .limit.goodness import DataTest
 from .limit.impacts import ParameterImpact
 from .limit.limit_model import LimitModel
 from .limit.result import ModelLimit
@@ -44,6 +47,17 @@ def pulls_table(found: Sequence[ParameterImpact]) -> Table:
     return Table("pulls and impacts, the largest first", columns, rows)
 
 
+def data_test_sentence(name: str, test: DataTest) -> str:
+    """Result of a test of the data in one line."""
+    toys = ""
+    if test.p_toys is not None:
+        toys = f", {test.p_toys:.3g} +- {test.p_error:.1g} by {test.toys} toys of seed {test.seed}"
+    p = f"p = {test.p_value:.3g} asymptotically{toys} ({test.convention})"
+    if name == "goodness":
+        return f"goodness of fit: {test.statistic:.2f} with {test.degrees} degrees of freedom, {p}"
+    return f"no moment: q0 = {test.statistic:.3g}, {math.sqrt(test.statistic):.2f} sigma, {p}"
+
+
 def model_sentence(model: LimitModel) -> str:
     """Inputs of a limit from a model in one line."""
     observed = "no data, the expectation in their place"
@@ -62,9 +76,11 @@ def fit_sentence(limit: ModelLimit) -> str:
     """One limit with all that it means in one line."""
     pieces = []
     if limit.toys:
+        what = "draws" if limit.method.startswith("bayes") else "toys"
+        pieces.append(f"{limit.toys} {what} per point, seed {limit.seed}")
+    if limit.fits:
         pieces.append(
-            f"{limit.toys} toys per point, seed {limit.seed}, {limit.fits} fits, "
-            f"{limit.fallback} of them by full Newton steps or again"
+            f"{limit.fits} fits of toys, {limit.fallback} of them by full Newton steps or again"
         )
     if limit.negative:
         pieces.append(f"{limit.negative} fits ended where a bin expects less than nothing")
@@ -73,10 +89,11 @@ def fit_sentence(limit: ModelLimit) -> str:
         pieces.append(f"accepted s in pieces: {gaps}")
     band = limit.expected_mu_nu
     expected = f", expected {band.median:.3g}" if band else ""
+    error = f" +- {limit.mu_nu_error:.1g} (Monte Carlo)" if limit.toys else ""
     lower = f"{limit.moment(limit.lower):.3g} < " if limit.lower > 0.0 else ""
     details = "".join(f"; {piece}" for piece in pieces)
     return (
-        f"{lower}mu_nu < {limit.mu_nu:.3g} mu_B{expected} "
+        f"{lower}mu_nu < {limit.mu_nu:.3g} mu_B{error}{expected} "
         f"({limit.method}: {limit.convention}{details})"
     )
 
@@ -105,13 +122,14 @@ def fit_content(model: LimitModel, limits: Sequence[ModelLimit], asimov: bool) -
 
 def _content(limit: ModelLimit) -> dict[str, Any]:
     names = ("lower", "upper", "upper_error", "intervals", "best", "mu_nu", "mu_nu_error")
-    facts = ("convention", "confidence_level", "toys", "seed", "fits", "fallback", "negative")
-    content: dict[str, Any] = {name: getattr(limit, name) for name in (*names, *facts)}
+    facts = ("convention", "confidence_level", "toys", "expected_toys", "seed")
+    counts = ("fits", "fallback", "negative", "unit", "pot")
+    content: dict[str, Any] = {name: getattr(limit, name) for name in (*names, *facts, *counts)}
     for name in ("expected", "expected_mu_nu"):
         band = getattr(limit, name)
         content[name] = None if band is None else list(band)
     content["curve"] = {
-        name: [value if math.isfinite(value) else None for value in values.tolist()]
+        name: values.tolist() if np.isfinite(values).all() else None
         for name, values in limit.curve._asdict().items()
     }
     return content

@@ -5,21 +5,16 @@ of its own. All are in units of their standard deviation, constrained by a norma
 file, ``.npz`` or ``.json``, holds plain arrays and one JSON text: no pickle.
 """
 
-import json
 import math
-import zipfile
-import zlib
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
-from fileset.unpacking import check_archive, parsed, read_json
 
+from .array_file import check_schema, read, refusing, write
 from .covariance import Floats, Layout, Principal, Shifts, Source, principal_of
 
 SCHEMA = 1
@@ -32,19 +27,6 @@ CONSTRAINT = "normal"
 _CONTENT = "nudipole_systematics"
 _VECTORS = ("nominal", "mc_variance", "remainder")
 _MATRICES = ("up", "down")
-# What the readers of zip, JSON and arrays raise for a file that is damaged or something else.
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    SyntaxError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -132,8 +114,6 @@ class Systematics:
         InputError
             For another ending.
         """
-        path = Path(path)
-        _check_ending(path)
         content = {
             "schema": SCHEMA,
             "pot": self.pot,
@@ -146,16 +126,8 @@ class Systematics:
             ],
             "nuisances": [asdict(nuisance) for nuisance in self.nuisances],
         }
-        arrays: dict[str, Any] = {name: getattr(self, name) for name in (*_VECTORS, *_MATRICES)}
-        with renamed_when_complete(path) as partial:
-            if path.suffix == ".json":
-                lists = {name: array.tolist() for name, array in arrays.items()}
-                text = json.dumps({_CONTENT: content} | lists, allow_nan=False)
-                partial.write_text(text, encoding="utf-8")
-            else:
-                arrays[_CONTENT] = np.array(json.dumps(content, allow_nan=False))
-                with partial.open("wb") as file:
-                    np.savez_compressed(file, **arrays)
+        arrays = {name: getattr(self, name) for name in (*_VECTORS, *_MATRICES)}
+        write(path, _CONTENT, content, arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> "Systematics":
@@ -166,15 +138,13 @@ class Systematics:
         InputError
             If the file is missing, of another version, or not what it should be.
         """
-        path = Path(path)
-        _check_ending(path)
-        try:
-            content, arrays = _read(path)
-            if content["schema"] != SCHEMA:
-                raise InputError(
-                    f"{path}: systematics of schema {content['schema']}, this version reads "
-                    f"{SCHEMA}; make them again"
-                )
+        with refusing(path, "systematics", "'covariance'") as path:
+            content, arrays = read(path, _CONTENT)
+            check_schema(content, SCHEMA, "systematics")
+            for name in _MATRICES:
+                # Of no nuisance at all, JSON keeps no number of rows.
+                if not arrays[name].size:
+                    arrays[name] = arrays[name].reshape(0, len(arrays["nominal"]))
             layout = Layout(
                 {name: dict(parts) for name, parts in content["samples"].items()},
                 {a["name"]: np.asarray(a["edges"], dtype=float) for a in content["axes"]},
@@ -184,14 +154,6 @@ class Systematics:
             facts = {key: content[key] for key in ("pot", "origin", "keep")}
             result = cls(layout=layout, nuisances=nuisances, **arrays, **facts)
             _check(result)
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such systematics file; 'covariance' writes one") from None
-        except InputError as error:
-            text = str(error)
-            raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
-        except _UNREADABLE as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path}: not a systematics file ({reason}); make it again") from error
         return result
 
 
@@ -277,30 +239,6 @@ def _side(source: Source, side: str) -> Floats:
     if side in source.sides:
         return source.members[[source.sides.index(side)]]
     return np.zeros((1, source.members.shape[1]))
-
-
-def _check_ending(path: Path) -> None:
-    if path.suffix not in (".npz", ".json"):
-        raise InputError(f"{path}: expected a name ending in .npz or .json; rename it")
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    names = (*_VECTORS, *_MATRICES)
-    if path.suffix == ".json":
-        stored = read_json(path)
-        content = stored[_CONTENT]
-    else:
-        # Of a damaged file that it opened itself, the reader would leave the handle open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            check_archive(archive.zip)
-            content = parsed(str(archive[_CONTENT][()]))
-            stored = {name: archive[name] for name in names}
-    arrays = {name: np.asarray(stored[name], dtype=float) for name in names}
-    for name in _MATRICES:
-        # Of no nuisance at all, JSON keeps no number of rows.
-        if not arrays[name].size:
-            arrays[name] = arrays[name].reshape(0, len(arrays["nominal"]))
-    return content, arrays
 
 
 def _check(result: Systematics) -> None:

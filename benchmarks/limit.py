@@ -15,10 +15,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from analysis.limit import Channel, LimitModel, Parameter, Sample
-from analysis.limit.engine import newton
+from analysis.limit.drawing import drawn, hypothesis
 from analysis.limit.fit import Fitter
 from analysis.limit.likelihood import Data, gradient, objective
-from analysis.limit.toys import Experiment, drawn, hypothesis, run, with_workers
+from analysis.limit.newton import newton
+from analysis.limit.toys import Experiment, run, with_workers
 
 BINS, PARAMETERS, EVENTS, SIGNAL = 400, 40, 2000.0, 200.0
 

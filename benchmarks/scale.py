@@ -189,8 +189,10 @@ def measure(folder: Path, arguments: argparse.Namespace, own: Any) -> Iterator[l
     ):
         # Workers warm up.
         run(plan[:100], processor, executor)
-        title = f"dask, {arguments.workers} workers"
-        yield timed(title, len(plan), lambda: run(plan, processor, executor), scheduler)
+        for together in (1, arguments.together or executor.together(len(plan))):
+            executor.together = lambda chunks, size=together: size
+            title = f"dask, {arguments.workers} workers, {together} chunks a task"
+            yield timed(title, len(plan), lambda: run(plan, processor, executor), scheduler)
 
 
 def main() -> None:
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1_000)
     parser.add_argument("--chunks", type=int, default=20, help="per file")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--together", type=int, help="chunks that a worker adds up")
     parser.add_argument("--templates", action="store_true", help="results of the usual size")
     arguments = parser.parse_args()
     # Under their own name, so that tasks refer to the classes and do not hold them.

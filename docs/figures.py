@@ -1,12 +1,20 @@
-"""Draw the figures of the documentation: ``python docs/figures.py``."""
+"""Draw the figures of the documentation.
 
+``python docs/figures.py`` draws the cross-sections, ``python docs/figures.py demo/templates.zip``
+also what a demo has found.
+"""
+
+import sys
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from analysis.limit.template_count import moment_limits, template_count
 from processors import kernels
+from processors.hypotheses import coefficients
+from processors.templates import Templates
 
 PAGES = Path(__file__).parent
 SIN2_THETA_W = kernels.constants.SIN2_THETA_W
@@ -56,6 +64,50 @@ def cross_sections() -> Figure:
     return figure
 
 
+# Of middle lightness: they are seen on white and on black.
+GREY, BLUE, GREEN, RED = "#787878", "#4c8bd0", "#3f9d6d", "#d9534a"
+
+
+def demo(templates: Templates) -> Figure:
+    """Recoil energy of what the demo selects, with the magnetic signal at its limit."""
+    pot = templates.data_pot
+    limit = moment_limits(template_count(templates), cl=0.90, method="fc")["fc"].mu_nu
+    shown = {"ttheta2": sum, "recoil_energy": slice(0.3j, 0.9j)}
+    expected = templates.prediction(pot)[{"variation": "nominal", **shown}]
+    magnetic = templates.signal(pot, coefficients(mu_nu=limit))[{"variation": "nominal", **shown}]
+    data = templates.data()[shown].values()
+    edges = expected.axes["recoil_energy"].edges
+    total = expected[{"category": sum}].values()
+    background = total - expected[{"category": "nuone"}].values()
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    axes = figure.subplots()
+    fill = {"fill": True, "alpha": 0.55}
+    axes.stairs(background, edges, color=GREY, label="background", **fill)
+    axes.stairs(total, edges, baseline=background, color=BLUE, label=r"$\nu$-e scattering", **fill)
+    text = rf"and $\mu_\nu$ = {1e9 * limit:.2f}·10$^{{-9}}$ $\mu_\mathrm{{B}}$, the 90 % CL limit"
+    axes.stairs(total + magnetic.values(), edges, baseline=None, color=RED, linewidth=2, label=text)
+    points = {"fmt": "o", "color": GREEN, "markersize": 4, "label": "pseudo-data"}
+    axes.errorbar(0.5 * (edges[1:] + edges[:-1]), data, np.sqrt(data), **points)
+    axes.set(xlim=edges[[0, -1]], ylim=(0.0, 23.0), xlabel="electron kinetic energy T [GeV]")
+    axes.set_ylabel("events")
+    axes.set_title(f"simulated near detector, {pot:.3g} POT", loc="left", fontsize=10)
+    axes.legend(frameon=False, labelcolor=GREY, loc="upper left", ncols=2)
+    return figure
+
+
+# Text that is seen on any page, as outlines: it looks the same everywhere.
+STYLE = {
+    "svg.hashsalt": "nudipole",
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor"), GREY),
+    **dict.fromkeys(("xtick.color", "ytick.color"), GREY),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+}
+
+
 if __name__ == "__main__":
     with matplotlib.rc_context({"svg.hashsalt": "nudipole", "svg.fonttype": "none"}):
         cross_sections().savefig(PAGES / "cross_sections.svg", metadata={"Date": None})
+    for path in sys.argv[1:]:
+        with matplotlib.rc_context(STYLE):
+            figure = demo(Templates.load(Path(path)))
+            figure.savefig(PAGES / "demo.svg", metadata={"Date": None}, transparent=True)

@@ -14,10 +14,26 @@ from .errors import InputError
 from .formats import FORMATS
 from .formats.base import Loader
 from .opening import content_uuid, readable
-from .virtual import Followed, source_events
+from .virtual import FileRange, Followed, selected
 
 
-def open_events(
+def open_events(path: str, tree: str, start: int, stop: int, metadata: dict[str, Any]) -> ak.Array:
+    """Open a range of entries as coffea events, without reading them.
+
+    Parameters
+    ----------
+    path, tree, start, stop, metadata
+        As for :func:`open_range`.
+
+    Returns
+    -------
+    coffea NanoEvents, length stop - start
+        Nested records of the format's schema, virtual: a branch is read when it is first used.
+    """
+    return selected(open_range(path, tree, start, stop, metadata), None)
+
+
+def open_range(
     path: str,
     tree: str,
     start: int,
@@ -25,8 +41,8 @@ def open_events(
     metadata: dict[str, Any],
     *,
     touched: Callable[[str], object] | None = None,
-) -> ak.Array:
-    """Open a range of entries as coffea events, without reading them.
+) -> ak.Array | FileRange:
+    """Open a range of entries, without making coffea's events of them where that can wait.
 
     Parameters
     ----------
@@ -40,8 +56,7 @@ def open_events(
 
     Returns
     -------
-    coffea NanoEvents, length stop - start
-        Nested records of the format's schema, virtual: a branch is read when it is first used.
+    FileRange, or coffea NanoEvents for a format whose files are read as a whole
 
     Raises
     ------
@@ -66,7 +81,7 @@ def open_events(
     _check_uuid(uuid, metadata, where)
     with readable(where):
         followed = source if touched is None else Followed(source, touched)
-        return source_events(followed, layout.schema, start, stop, known)
+        return FileRange(followed, layout.schema, start, min(stop, source.entries), known)
 
 
 @functools.lru_cache(maxsize=1)
@@ -105,7 +120,9 @@ def canonical(events: ak.Array) -> ak.Array:
     return with_columns(*canonical_expressions(events), CANONICAL)
 
 
-def canonical_expressions(events: ak.Array) -> tuple[ak.Array, dict[str, Expression]]:
+def canonical_expressions(
+    events: ak.Array | FileRange,
+) -> tuple[ak.Array | FileRange, dict[str, Expression]]:
     """Events one by one, and what each canonical column is over them.
 
     Raises
@@ -118,7 +135,7 @@ def canonical_expressions(events: ak.Array) -> tuple[ak.Array, dict[str, Express
     if layout.unfold is not None:
         # How many events an entry holds has to be read.
         with readable(describe(events)):
-            events = layout.unfold(events)
+            events = layout.unfold(selected(events, None))
     expressions = dict(layout.columns)
     if branch := events.metadata.get("weight"):
         path = tuple(branch.removeprefix(getattr(layout.schema, "prefix", "")).split("."))

@@ -190,6 +190,9 @@ def is_reading(error: BaseException, readers: tuple[str, ...] = READERS) -> bool
 
 def head(path: str) -> bytes:
     """First bytes of a file on disk."""
+    # A pipe would never answer, nor tell why.
+    if Path(path).is_fifo():
+        raise InputError("a pipe, not a file; list files that can be read more than once")
     with Path(path).open("rb") as file:
         return file.read(HEAD)
 

@@ -9,9 +9,10 @@ import awkward as ak
 
 from .catalog import Dataset, Fileset
 from .errors import InputError, closest
-from .events import canonical, open_events
+from .events import canonical, open_events, open_range
 from .files import FileInfo, metadata
 from .survey import Progress, inspect_dataset, same_events
+from .virtual import FileRange, selected
 
 _MOST_CHUNKS = 10**6
 
@@ -58,9 +59,16 @@ class Chunk:
 
     def open(self) -> ak.Array:
         """Open the chunk as coffea events; see :func:`fileset.events.open_events`."""
-        return open_events(
-            self.path, self.tree, self.start, self.stop, {**self.metadata, "fileuuid": self.uuid}
-        )
+        return open_events(*self._place)
+
+    def open_range(self) -> ak.Array | FileRange:
+        """Open the chunk for :func:`processors.reading.read_columns`, which needs no events."""
+        return open_range(*self._place)
+
+    @property
+    def _place(self) -> tuple[str, str, int, int, dict[str, Any]]:
+        known = {**self.metadata, "fileuuid": self.uuid}
+        return self.path, self.tree, self.start, self.stop, known
 
 
 def recorded_events(chunk: Chunk) -> tuple[ak.Array, set[str]]:
@@ -75,10 +83,10 @@ def recorded_events(chunk: Chunk) -> tuple[ak.Array, set[str]]:
     """
     touched: set[str] = set()
     known = {**chunk.metadata, "fileuuid": chunk.uuid}
-    events = open_events(
+    events = open_range(
         chunk.path, chunk.tree, chunk.start, chunk.start, known, touched=touched.add
     )
-    return events, touched
+    return selected(events, None), touched
 
 
 def make_plan(

@@ -1,4 +1,4 @@
-"""Official data releases that are read where they lie and never copied: here that of XENONnT.
+"""Official data releases that are read where they lie and never copied: XENONnT and COHERENT.
 
 A release is a folder; which one is said by an argument, by the variable ``NUDIPOLE_DATA``, or it
 is looked for in ``shared/data/limits`` beside the checkout.
@@ -109,10 +109,63 @@ def read_xenonnt(folder: Path, exposure: float, window: tuple[float, float]) -> 
     )
 
 
+class ScintillationRelease(NamedTuple):
+    """Release of COHERENT on caesium iodide.
+
+    Attributes
+    ----------
+    coincident, anticoincident : ndarray, shape (n,) and (m,)
+        Light of the events with and without beam [photoelectrons].
+    beam_neutrons, neutrino_neutrons : ndarray, shape (2, k)
+        Middles of bins of one photoelectron, and the part of the background in them [1].
+    efficiency : ndarray, shape (4,)
+        a, b, c, d of ``a / (1 + exp(-b (x - c))) + d`` at x photoelectrons.
+    quenching : ndarray, shape (4,)
+        Coefficients of the powers 1 to 4 of the recoil energy [MeV] in the light [MeV].
+    """
+
+    coincident: Floats
+    anticoincident: Floats
+    beam_neutrons: Floats
+    neutrino_neutrons: Floats
+    efficiency: Floats
+    quenching: Floats
+
+
+def read_coherent(folder: Path) -> ScintillationRelease:
+    """Read the release of COHERENT of 2020.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``dataBeamOnC.txt``, ``dataBeamOnAC.txt``, ``brnPE.txt``, ``ninPE.txt``,
+        ``effCoefficients.txt`` and ``scintRespCoefficients.txt``.
+
+    Returns
+    -------
+    ScintillationRelease
+        With the nominal efficiency and quenching.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing or not a table of the release.
+    """
+    return ScintillationRelease(
+        _columns(folder / "dataBeamOnC.txt", 2)[0],
+        _columns(folder / "dataBeamOnAC.txt", 2)[0],
+        _columns(folder / "brnPE.txt", 2),
+        _columns(folder / "ninPE.txt", 2),
+        _columns(folder / "effCoefficients.txt", 4)[:, 0],
+        _columns(folder / "scintRespCoefficients.txt", 4)[:, 0],
+    )
+
+
 def _columns(path: Path, number: int) -> Floats:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        table = np.array([line.split() for line in lines], dtype=float)
+        rows = (line.partition("#")[0].split() for line in lines)
+        table = np.array([row for row in rows if row], dtype=float)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a table of the release: {error}") from error
     if table.shape[1:] != (number,) or len(table) < 2 or not np.isfinite(table).all():

@@ -9,6 +9,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -33,6 +34,37 @@ _COUNTED = ("!load", "!content", "!counts2offsets", "!skip", "!offsets")
 def _nodes(form_key: str) -> tuple[str, ...]:
     """Branch of a form and what is asked for of it."""
     return tuple(unquote(form_key).split(","))
+
+
+@dataclass(frozen=True, eq=False)
+class FileRange:
+    """A range of entries of a file, of which coffea's events are made only when somebody asks.
+
+    To make them takes as long as all the rest of a small chunk of a file with many branches.
+
+    Attributes
+    ----------
+    source : Source
+    schema : type
+        coffea schema.
+    start, stop : int
+        Range of entries, which the file has.
+    metadata : dict
+        What ``events.metadata`` would be.
+    """
+
+    source: "Source | Followed"
+    schema: type[BaseSchema]
+    start: int
+    stop: int
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def events(self, rows: NDArray[np.int64] | None = None) -> ak.Array:
+        """All of the entries, or some in ascending order; see :func:`source_events`."""
+        return source_events(self.source, self.schema, self.start, self.stop, self.metadata, rows)
 
 
 def source_events(
@@ -99,36 +131,38 @@ class Followed:
         return self._source.is_quick(name)
 
 
-def source_of(events: ak.Array) -> "tuple[Source | Followed, int, int] | None":
+def range_of(events: ak.Array | FileRange) -> FileRange | None:
     """Where events come from, to read branches of theirs without coffea.
 
     Parameters
     ----------
-    events : coffea NanoEvents
+    events : coffea NanoEvents or FileRange
         The events of a chunk as they were opened: of others made of them nobody knows the rows.
 
     Returns
     -------
-    (Source, int, int), optional
-        Source and range of entries; None for events that were not opened by :mod:`fileset`, or
-        not from a ROOT file.
+    FileRange, optional
+        None for events that were not opened by :mod:`fileset`, or not from a ROOT file.
     """
+    if isinstance(events, FileRange):
+        return events
     factory = events.attrs.get("@events_factory")
     mapping = getattr(factory, "_mapping", None)
     if not isinstance(mapping, SourceMapping) or factory.events() is not events:
         return None
     if mapping.rows is not None:
         return None
-    return mapping.source, mapping.start, mapping.stop
+    schema = factory._schema.schema
+    return FileRange(mapping.source, schema, mapping.start, mapping.stop, events.metadata)
 
 
-def basket_cuts(events: ak.Array) -> NDArray[np.int64] | None:
+def basket_cuts(events: ak.Array | FileRange) -> NDArray[np.int64] | None:
     """Where the events of a chunk can be cut without cutting through a large basket.
 
     Parameters
     ----------
-    events : coffea NanoEvents
-        As for :func:`source_of`.
+    events : coffea NanoEvents or FileRange
+        As for :func:`range_of`.
 
     Returns
     -------
@@ -136,33 +170,32 @@ def basket_cuts(events: ak.Array) -> NDArray[np.int64] | None:
         Entries at which the baskets of the largest branch begin; None for events that are not
         from baskets.
     """
-    found = source_of(events)
-    if found is None or not (largest := found[0].largest):
+    found = range_of(events)
+    if found is None or not (largest := found.source.largest):
         return None
-    source, start, stop = found
-    borders = np.asarray(source.boundaries(largest), dtype=np.int64)
-    return borders[(borders >= start) & (borders <= stop)] - start
+    borders = np.asarray(found.source.boundaries(largest), dtype=np.int64)
+    return borders[(borders >= found.start) & (borders <= found.stop)] - found.start
 
 
-def selected(events: ak.Array, rows: NDArray[np.int64]) -> ak.Array:
+def selected(events: ak.Array | FileRange, rows: NDArray[np.int64] | None) -> ak.Array:
     """Some of the events of a chunk; of those of a file, only these are read from then on.
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
-    rows : ndarray of int
-        In ascending order.
+    events : coffea NanoEvents or FileRange, length n
+    rows : ndarray of int, optional
+        In ascending order; all by default.
 
     Returns
     -------
     coffea NanoEvents, length of ``rows``
     """
-    found = source_of(events)
+    if isinstance(events, FileRange):
+        return events.events(rows)
+    found = None if rows is None else range_of(events)
     if found is None:
-        return events[rows]
-    source, start, stop = found
-    schema = events.attrs["@events_factory"]._schema.schema
-    return source_events(source, schema, start, stop, events.metadata, rows)
+        return events if rows is None else events[rows]
+    return found.events(rows)
 
 
 class Values:
@@ -170,14 +203,15 @@ class Values:
 
     Parameters
     ----------
-    events : coffea NanoEvents, length n
-        As for :func:`source_of`.
+    events : coffea NanoEvents or FileRange, length n
+        As for :func:`range_of`.
     """
 
-    def __init__(self, events: ak.Array) -> None:
-        found = source_of(events)
-        self._mapping = None if found is None else SourceMapping(*found)
-        self._form = events.attrs["@events_factory"]._schema.form if found else None
+    def __init__(self, events: ak.Array | FileRange) -> None:
+        self._mapping: SourceMapping | None = None
+        if (found := range_of(events)) is not None:
+            self._mapping = SourceMapping(found.source, found.start, found.stop)
+            self._form = _form(found.source, found.schema)[1]
 
     def of(self, rows: NDArray[np.int64]) -> "Values":
         """The same of some of the events, by their numbers in ascending order."""

@@ -70,6 +70,7 @@ def categorise(events: ak.Array | Columns) -> NDArray[np.int64]:
         return np.full(len(events), AXIS.index(DATA))
     columns = as_columns(events)
     category = np.full(len(events), -1)
-    for position, matches in enumerate(CATEGORIES.values()):
-        category[(category < 0) & matches(columns)] = position
+    # The first match is written last.
+    for position, matches in reversed(list(enumerate(CATEGORIES.values()))):
+        np.copyto(category, position, where=matches(columns))
     return category

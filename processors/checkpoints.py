@@ -8,10 +8,13 @@ chunk as it comes: so it works with workers that share no disk, and one writer n
 One file: a digest, then JSON with the arrays behind it. Nothing is pickled.
 """
 
+import contextlib
 import hashlib
 import io
 import json
 import logging
+import os
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -29,13 +32,16 @@ from fileset.facts import stamp
 from fileset.plan import Chunk
 
 from .columns import DERIVED
+from .cut_axes import CUT_ON
 from .filled import Filled, Part
 from .fingerprint import fingerprint
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor
-from .selections import find_selection
 
 log = logging.getLogger(__name__)
+
+KEPT_DAYS = 30
+"""How long a checkpoint is kept that no run has used."""
 
 _FORMAT = b"nudipole checkpoint 1"
 
@@ -104,7 +110,21 @@ class Checkpoints:
             log.warning("%s is damaged; its chunk is processed again", path)
             return None
         output: dict[str, Any] = decode(content[size:])
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return output
+
+    def clean(self) -> None:
+        """Remove what no run has made or used for :data:`KEPT_DAYS`.
+
+        Others that are not of this run are left alone: another run may go on from them.
+        """
+        oldest = time.time() - 86_400 * KEPT_DAYS
+        for path in self.folder.glob("*.chunk"):
+            # Another run may do the same.
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def _digest(path: Path, content: bytes) -> bytes:
@@ -123,7 +143,8 @@ def code_of(processor: ProcessorABC) -> str:
     """Digest of everything but the input that decides about what a processor makes of a chunk."""
     values = [type(processor).__mro__[:-1], vars(processor)]
     if isinstance(processor, NuoneProcessor):
-        values += [find_selection(processor.selection), processor.find(), DERIVED, HISTOGRAMS]
+        values += [processor.cuts(), processor.find(), DERIVED, HISTOGRAMS]
+        values += [CUT_ON]
     return fingerprint(*values, modules=[__name__])
 
 

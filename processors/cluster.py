@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,13 @@ from fileset.errors import InputError, closest
 from fileset.memory import keep_freed_memory
 from fileset.unpacking import read_toml
 
+from .work import Done
+
 log = logging.getLogger(__name__)
 
 _LEAST_AHEAD = 50
+# Enough tasks to share them out evenly, not so many chunks in one that much is lost with it.
+_TASKS_PER_THREAD, _MOST_TOGETHER = 8, 64
 
 
 def _code() -> str:
@@ -37,7 +41,8 @@ def _code() -> str:
     """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for package in ("fileset", "processors"):
+    # Blocks of toys come from the last one.
+    for package in ("fileset", "processors", "analysis"):
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     try:
@@ -166,7 +171,7 @@ def open_cluster(profile: Profile) -> Iterator[Executor]:
         if link := _dashboard(client):
             log.info("dashboard: %s", link)
         _check_workers(client, profile.timeout)
-        yield stack.enter_context(DaskExecutor(client, profile.timeout))
+        yield stack.enter_context(DaskExecutor(client, profile.timeout, profile.maximum or 0))
 
 
 def _connect(profile: Profile, stack: contextlib.ExitStack) -> Any:
@@ -341,7 +346,23 @@ def _work(
         problem = _prepare(expected)
     if problem:
         raise InputError(problem)
-    return fn(*args, **kwargs)
+    result = fn(*args, **kwargs)
+    if isinstance(result, Done):
+        import distributed
+
+        return result._replace(worker=distributed.get_worker().address)
+    return result
+
+
+class KilledWorkerError(BrokenExecutor):
+    """Several workers died with a task, which need not have been its fault."""
+
+
+def _like_a_pool(error: BaseException) -> BaseException:
+    """Error that says the same as a pool of processes would."""
+    import distributed
+
+    return KilledWorkerError() if isinstance(error, distributed.KilledWorker) else error
 
 
 class DaskExecutor(Executor):
@@ -352,13 +373,16 @@ class DaskExecutor(Executor):
     client : distributed.Client
     timeout : float
         How long there may be no worker [s]; then all that is left fails.
+    maximum : int
+        Workers that there may be later.
     """
 
-    def __init__(self, client: Any, timeout: float) -> None:
+    def __init__(self, client: Any, timeout: float, maximum: int = 0) -> None:
         # Not pure: with pure keys dask answers an identical task from an earlier run's results.
         self._inner = client.get_executor(pure=False, retries=2)
         self._client = client
         self._timeout = timeout
+        self._maximum = maximum
         self._environment = environment()
         self._pending: dict[Future[Any], Future[Any]] = {}
         self._problem = ""
@@ -372,6 +396,23 @@ class DaskExecutor(Executor):
     def ahead(self) -> int:
         """Tasks that keep every worker busy: more of them would fill this process with results."""
         return max(_LEAST_AHEAD, 2 * self._threads)
+
+    def together(self, chunks: int) -> int:
+        """How many chunks of a plan a worker adds up before it sends the sum."""
+        threads = max(self._threads, self._maximum, 1)
+        return min(chunks // (_TASKS_PER_THREAD * threads), _MOST_TOGETHER)
+
+    def replace(self, worker: str) -> None:
+        """Start a worker anew that has something hanging in it, if it has a nanny to do so."""
+
+        def restart() -> None:
+            try:
+                self._client.restart_workers([worker], timeout=30)
+            # Of one without a nanny, or that is gone.
+            except Exception as error:
+                log.warning("worker %s is not started anew: %s", worker, error)
+
+        threading.Thread(target=restart, daemon=True).start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Send a task; its future fails, at the latest when no worker is left to do it."""
@@ -401,7 +442,7 @@ class DaskExecutor(Executor):
             if inner.cancelled():
                 future.set_exception(CancelledError("the dask scheduler forgot the task"))
             elif (error := inner.exception()) is not None:
-                future.set_exception(error)
+                future.set_exception(_like_a_pool(error))
             else:
                 future.set_result(inner.result())
 

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import Canonical, with_columns
+from fileset.columns import Canonical, as_numpy, with_columns
 from fileset.formats import FORMATS
 
 from .kernels import constants
@@ -94,7 +94,7 @@ def affected(changed: Iterable[str]) -> set[str]:
 
 
 def _values(events: Any, *names: str) -> tuple[NDArray[np.float64], ...]:
-    return tuple(ak.to_numpy(events[name]) for name in names)
+    return tuple(as_numpy(events[name]) for name in names)
 
 
 @quiet

@@ -5,6 +5,7 @@ planning, accounting and the order of the sum are :mod:`processors.run`'s.
 """
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 from fileset.errors import InputError, closest
 
-from .cluster import Profile, load_profile, open_cluster
+from .cluster import Profile, load_profile, open_cluster, warm_up
+
+log = logging.getLogger(__name__)
 
 
 class InProcess(Executor):
@@ -64,6 +67,11 @@ class Pool(Executor):
         """Run the task in a process that is free."""
         return self._pool().submit(fn, *args, **kwargs)
 
+    def replace(self, worker: int) -> None:
+        """End a process that will never be free; what others had begun is done again."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes, whatever they are doing if nobody waits for it."""
         self._pool().shutdown(wait, kill_workers=not wait)
@@ -71,12 +79,18 @@ class Pool(Executor):
     def _pool(self) -> Any:
         import loky
 
-        return loky.get_reusable_executor(self.workers, timeout=600, initializer=_leave_interrupts)
+        return loky.get_reusable_executor(self.workers, timeout=600, initializer=_begin)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C at a terminal reaches all its processes: what to do is decided by one of them."""
+def _begin() -> None:
+    """Make a process ready: no chunk is to wait, or be given up, for kernels that are compiled."""
+    # Ctrl-C at a terminal reaches all its processes: what to do is decided by one of them.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        warm_up()
+    # One without a place for temporary files may still do its work.
+    except Exception:
+        log.debug("warm-up failed", exc_info=True)
 
 
 @contextlib.contextmanager

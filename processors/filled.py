@@ -13,7 +13,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from .histograms import HISTOGRAMS, LABELS, empty, labelled
+from .cut_axes import histogram_of
+from .histograms import LABELS, empty, labelled
 
 Floats = NDArray[np.float64]
 
@@ -91,7 +92,7 @@ class Filled:
     Attributes
     ----------
     histogram : str
-        Key of :data:`.histograms.HISTOGRAMS`.
+        Name that :func:`.cut_axes.histogram_of` knows.
     variations : tuple of str
         Bins of the variation axis.
     categories : tuple of str
@@ -145,7 +146,7 @@ class Filled:
 
     def to_hist(self) -> hist.Hist:
         """Histogram with axes category, variation and its own, weighted storage."""
-        target = empty(HISTOGRAMS[self.histogram], self.variations, self.categories)
+        target = empty(histogram_of(self.histogram), self.variations, self.categories)
         self.put(target.view(flow=True), self.categories, self.variations)
         return target
 
@@ -158,7 +159,7 @@ class Filled:
         categories, variations : sequence of str
             Its bins on the first two axes; a variation that is not here is the nominal.
         """
-        category, cell = np.divmod(self.index, HISTOGRAMS[self.histogram].size)
+        category, cell = np.divmod(self.index, histogram_of(self.histogram).size)
         places = {label: position for position, label in enumerate(categories)}
         row = np.array([places[LABELS[c]] for c in category], dtype=np.int64)
         bins = np.unravel_index(cell, view.shape[2:])
@@ -265,7 +266,7 @@ def stacked(parts: Mapping[str, Filled]) -> hist.Hist:
         labelled(parts, "dataset"),
         labelled(categories, "category"),
         labelled(variations, "variation"),
-        *HISTOGRAMS[first.histogram].axes,
+        *histogram_of(first.histogram).axes,
         storage=hist.storage.Weight(),
     )
     for view, part in zip(target.view(flow=True), parts.values(), strict=False):

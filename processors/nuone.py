@@ -5,7 +5,7 @@ import functools
 import operator
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import awkward as ak
 import hist
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.coffea_api import ProcessorABC
+from fileset.plan import Chunk
+from fileset.virtual import FileRange
 
 from .categories import AXIS, SIGNAL, categorise
 from .evaluation import available, factors, shifts
@@ -22,10 +24,12 @@ from .filled import finished
 from .histograms import HISTOGRAMS, LABELS
 from .hypotheses import TEMPLATE_FLAVOURS, find_basis
 from .kernels import RADIATIVE_SCHEMES
+from .n_minus_one import n_minus_one
 from .reading import Columns, read_columns
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
 from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
-from .selections import find_selection, select
+from .selections import SELECTIONS, Selection, find_selection, select
+from .variations import VARIATIONS
 
 Masks = dict[str, NDArray[np.bool_]]
 Passes = dict[str, tuple[Columns, Masks]]
@@ -43,6 +47,29 @@ WEIGHED = frozenset(
 
 AT_A_TIME = 8_192
 """Events whose factors are evaluated together, about."""
+
+
+class Signal(NamedTuple):
+    """The signal among some events.
+
+    Attributes
+    ----------
+    at : ndarray of int, shape (n,)
+        Which of the events it is.
+    columns : Columns, length n
+    ratio : ndarray, shape (n,)
+        Radiative correction of the SM cross-section.
+    """
+
+    at: NDArray[np.int64]
+    columns: Columns
+    ratio: NDArray[np.float64]
+
+    def among(self, kept: NDArray[np.int64]) -> "Signal":
+        """The signal among some of the events, by their numbers in ascending order."""
+        place = np.searchsorted(kept, self.at)
+        there = np.flatnonzero(np.append(kept, -1)[place] == self.at)
+        return Signal(place[there], self.columns[there], self.ratio[there])
 
 
 class NuoneProcessor(ProcessorABC):
@@ -84,28 +111,33 @@ class NuoneProcessor(ProcessorABC):
         self.radiative = radiative
         self.basis = find_basis(templates)
         self.sparse = False
+        self._carried: tuple[Selection, list[Variation]] | None = None
         self.find()
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+    def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
         """Turn one chunk into histograms.
 
         Parameters
         ----------
-        events : coffea NanoEvents
+        events : coffea NanoEvents or FileRange
             As opened by :mod:`fileset`, or by coffea with the schema of the format.
 
         Returns
         -------
         dict
             Dataset name to additive results: the histograms of
-            :data:`processors.histograms.HISTOGRAMS`, cut flow, N-1 yields, the chunk's ledger key,
-            and how many negative weights were clipped.
+            :data:`processors.histograms.HISTOGRAMS`, cut flow, N-1 yields and distributions, the
+            chunk's ledger key, and how many negative weights were clipped.
         """
         columns, passes, counted, signal = self._counted(events)
         filled = self.histograms(columns, passes, self.templates(counted["flavours"]), signal)
         counted["clipped"].update(filled.pop("clipped"))
         output = {events.metadata["dataset"]: _without(counted, "flavours") | filled}
         return output if self.sparse else finished(output)
+
+    def open(self, chunk: Chunk) -> ak.Array | FileRange:
+        """Open a chunk for :meth:`process`; what others make of it may need coffea's events."""
+        return chunk.open_range() if type(self) is NuoneProcessor else chunk.open()
 
     def summing(self) -> "NuoneProcessor":
         """The same processor, whose results hold only the filled bins: smaller to send and add."""
@@ -117,7 +149,7 @@ class NuoneProcessor(ProcessorABC):
         """Make histograms of what was filled, their categories in order."""
         return accumulator if self.sparse else finished(accumulator)
 
-    def selected(self, events: ak.Array) -> tuple[dict[str, Any], Columns]:
+    def selected(self, events: ak.Array | FileRange) -> tuple[dict[str, Any], Columns]:
         """What :meth:`process` makes of all events, and the events that any histogram shows.
 
         Returns
@@ -134,29 +166,47 @@ class NuoneProcessor(ProcessorABC):
         """Histograms of events that :meth:`selected` kept, from one or more chunks."""
         return self.histograms(kept, self.passes(kept), self.templates(flavours))
 
-    def _counted(self, events: ak.Array) -> tuple[Columns, Passes, dict[str, Any], Columns]:
-        """Columns, cuts and cut flow of all events, and the columns of the signal."""
+    def _counted(
+        self, events: ak.Array | FileRange
+    ) -> tuple[Columns, Passes, dict[str, Any], Signal]:
+        """Columns, cuts and cut flow of all events, and the signal among them."""
         columns = read_columns(events)
         columns = columns.replaced({CATEGORY: categorise(columns)})
         clipped: Counter[str] = Counter()
         passes = self.passes(columns)
         weight = nominal_weights(columns, clipped)
-        is_signal = columns.category == AXIS.index(SIGNAL)
-        signal = columns[is_signal]
-        if self.radiative != "none" and len(signal):
-            weight[is_signal] *= radiative_weight(signal, self.radiative)
+        signal = self._signal(columns, columns.category)
+        weight[signal.at] *= signal.ratio
         flavours: set[int] = set()
-        if len(signal) and columns.metadata["is_mc"]:
+        if len(signal.at) and columns.metadata["is_mc"]:
             # Of all signal: the bins must not depend on the selection.
-            flavours = {abs(int(pdg)) for pdg in np.unique(signal.nu_pdg)}
+            flavours = {abs(int(pdg)) for pdg in np.unique(signal.columns.nu_pdg)}
         key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
-        counted = cut_flow(columns.category, weight, passes[NOMINAL][1])
+        passed = passes[NOMINAL][1]
+        counted = cut_flow(columns.category, weight, passed)
+        counted |= n_minus_one(columns, weight, passed, self.cuts())
         counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
         return columns, passes, counted, signal
 
+    def _signal(self, columns: Columns, category: NDArray[np.int64]) -> Signal:
+        at = np.flatnonzero(category == AXIS.index(SIGNAL))
+        signal = columns[at]
+        # The radiative correction is that of the SM alone.
+        ratio = radiative_weight(signal, self.radiative) if len(at) else np.ones(0)
+        return Signal(at, signal, ratio)
+
     def find(self) -> list[Variation]:
         """Variations of this run, whatever the process that it is in."""
-        return find_variations(self.variations, self.files)
+        return self._carried[1] if self._carried else find_variations(self.variations, self.files)
+
+    def cuts(self) -> Selection:
+        """Selection of this run, whatever the process that it is in."""
+        return self._carried[0] if self._carried else find_selection(self.selection)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Have what was made in memory, in a notebook say, travel: workers know the package."""
+        known = self._carried is None and is_packaged(self.selection, self.find())
+        return vars(self) | {"_carried": None if known else (self.cuts(), self.find())}
 
     def passes(self, columns: Columns) -> Passes:
         """Decide the cuts for the nominal columns and for those of every shift."""
@@ -164,7 +214,7 @@ class NuoneProcessor(ProcessorABC):
         for variation in available(self.find(), columns):
             if variation.shift:
                 shifted |= shifts(columns, variation)
-        selection = find_selection(self.selection)
+        selection = self.cuts()
         return {label: (moved, select(moved, selection)) for label, moved in shifted.items()}
 
     def histograms(
@@ -172,7 +222,7 @@ class NuoneProcessor(ProcessorABC):
         columns: Columns,
         passes: Passes,
         templates: list[str],
-        signal: Columns | None = None,
+        signal: Signal | None = None,
     ) -> dict[str, Any]:
         """Fill every histogram for the nominal and every variation that the events can have.
 
@@ -183,8 +233,8 @@ class NuoneProcessor(ProcessorABC):
             From :meth:`passes`.
         templates : list of str
             Signal templates to fill.
-        signal : Columns, optional
-            The signal among the columns, if something of it was read already.
+        signal : Signal, optional
+            That among the columns, if it is known already.
 
         Returns
         -------
@@ -196,11 +246,8 @@ class NuoneProcessor(ProcessorABC):
         weights = [v for v in variations if not v.shift]
         kept = _kept(passes)
         events = columns[kept]
-        if signal is not None:
-            there = np.zeros(len(columns), dtype=bool)
-            there[kept] = True
-            signal = signal[there[columns.category == AXIS.index(SIGNAL)]]
-        entries = self.entries(events, templates, [v.replaces for v in weights], signal)
+        known = (events.category, signal.among(kept)) if signal else None
+        entries = self.entries(events, templates, [v.replaces for v in weights], known)
         seen: dict[str, tuple[Columns, Entries, Masks]] = {}
         for label, (moved, passed) in passes.items():
             shifted = events if label == NOMINAL else moved[kept]
@@ -238,20 +285,19 @@ class NuoneProcessor(ProcessorABC):
         events: Columns,
         templates: list[str],
         replaced: list[str],
-        signal: Columns | None = None,
+        known: tuple[NDArray[np.int64], Signal] | None = None,
     ) -> Entries:
         """Weigh events; a signal event enters as SM and in every template of its flavour."""
-        category = categorise(events)
-        index = np.flatnonzero(category == AXIS.index(SIGNAL))
-        signal = events[index] if signal is None else signal
+        if known is None:
+            category = categorise(events)
+            known = category, self._signal(events, category)
+        category, signal = known
         ratio = np.ones(len(events))
-        if len(index):
-            # The radiative correction is that of the SM alone.
-            ratio[index] = radiative_weight(signal, self.radiative)
+        ratio[signal.at] = signal.ratio
         rows, labels, ratios = [np.arange(len(events))], [category], [ratio]
-        if templates and len(index):
-            for label, (chosen, weights) in template_weights(signal, templates).items():
-                rows.append(index[chosen])
+        if templates and len(signal.at):
+            for label, (chosen, weights) in template_weights(signal.columns, templates).items():
+                rows.append(signal.at[chosen])
                 labels.append(np.full(len(chosen), LABELS.index(label)))
                 ratios.append(weights)
         row = np.concatenate(rows)
@@ -263,6 +309,16 @@ class NuoneProcessor(ProcessorABC):
         }
         weight = nominal_weights(events)[row] * relative
         return Entries(row, np.concatenate(labels)[order], weight, without)
+
+
+_CUTS = {name: list(cuts.items()) for name, cuts in SELECTIONS.items()}
+_VARIATIONS = dict(VARIATIONS)
+
+
+def is_packaged(selection: str, variations: Iterable[Variation]) -> bool:
+    """Whether cuts and variations are those of this package, or of files that travel as text."""
+    same_cuts = (_CUTS.get(p) == list(SELECTIONS[p].items()) for p in selection.split("+"))
+    return all(same_cuts) and all(v.source or _VARIATIONS.get(v.name) is v for v in variations)
 
 
 def _kept(passes: Passes) -> NDArray[np.int64]:

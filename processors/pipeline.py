@@ -1,6 +1,7 @@
 """A whole run: fileset to templates, with its provenance."""
 
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -20,13 +21,15 @@ from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 from .alternatives import check_alternatives
 from .evaluation import unavailable
 from .executors import open_executor
+from .n_minus_one import described
 from .nuone import NuoneProcessor
-from .run import Outcome, run
+from .run import run
 from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
 from .summary import Tally
 from .templates import Templates, collect
+from .work import Outcome
 
 ENGINES = ("nudipole", "coffea")
 LAZY = "dask-awkward"
@@ -63,6 +66,8 @@ class Execution:
         Folder in which selected rows are kept for the next run: :mod:`processors.skim`.
     resume : Path, optional
         Folder in which the result of each chunk is kept: :mod:`processors.checkpoints`.
+    chunk_timeout : float, optional
+        Longest time for one chunk [s]; one that takes longer is lost.
     """
 
     executor: str = "iterative"
@@ -76,6 +81,7 @@ class Execution:
     verify: bool = False
     skim: Path | None = None
     resume: Path | None = None
+    chunk_timeout: float | None = None
 
 
 def process_fileset(
@@ -183,7 +189,7 @@ def _processed(
     """Sum and ledger of a plan."""
     if execution.engine == "coffea":
         return run_stock(plan, processor, chunksize=execution.chunksize)
-    hooks["skip_bad_files"] = execution.skip_bad_files
+    hooks |= {"skip_bad_files": execution.skip_bad_files, "timeout": execution.chunk_timeout}
     if execution.executor == LAZY:
         from .lazy import open_lazy
 
@@ -234,6 +240,7 @@ def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any
     }
     return {
         "selection": processor.selection,
+        "cuts": described(processor.cuts()),
         "variations": processor.variations or "all",
         **({"variation_files": own} if own else {}),
         "radiative": processor.radiative,
@@ -254,9 +261,14 @@ def process_spectra(fileset: Fileset) -> Templates:
     return replace(templates, provenance={**templates.provenance, **_versions()})
 
 
+@functools.cache
+def _version(name: str) -> str:
+    return importlib.metadata.version(name)
+
+
 def _versions() -> dict[str, Any]:
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _RECORDED},
+        "versions": {name: _version(name) for name in _RECORDED},
     }

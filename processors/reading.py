@@ -23,7 +23,7 @@ from fileset.columns import (
 )
 from fileset.errors import InputError
 from fileset.events import canonical_expressions
-from fileset.virtual import Values, basket_cuts, selected
+from fileset.virtual import FileRange, Values, basket_cuts, selected
 
 from .columns import DERIVED, affected, with_derived
 
@@ -249,7 +249,7 @@ class _Replaced:
 class _FromFile:
     """Reads columns of events of a chunk, through the expressions of their format."""
 
-    def __init__(self, events: ak.Array, expressions: Mapping[str, Expression]) -> None:
+    def __init__(self, events: ak.Array | FileRange, expressions: Mapping[str, Expression]) -> None:
         self._all = events
         self._expressions = expressions
         self._rows: NDArray[np.int64] | None = None
@@ -267,7 +267,7 @@ class _FromFile:
 
     @functools.cached_property
     def _events(self) -> ak.Array:
-        return self._all if self._rows is None else selected(self._all, self._rows)
+        return selected(self._all, self._rows)
 
     def subset(self, rows: NDArray[np.int64]) -> "_FromFile":
         some = _FromFile(self._all, self._expressions)
@@ -279,12 +279,12 @@ class _FromFile:
         return np.arange(0, len(self._all), size) if found is None else found
 
 
-def read_columns(events: ak.Array) -> Columns:
+def read_columns(events: ak.Array | FileRange) -> Columns:
     """Columns of the events of a file, by the names that every format shares.
 
     Parameters
     ----------
-    events : coffea NanoEvents
+    events : coffea NanoEvents or FileRange
         As opened by :mod:`fileset`, or by coffea with the schema of the format.
     """
     events, expressions = canonical_expressions(events)

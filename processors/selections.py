@@ -13,7 +13,7 @@ import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
-from fileset.columns import place
+from fileset.columns import as_numpy, place
 from fileset.errors import InputError, closest
 from fileset.events import PERFECT_DETECTOR
 
@@ -129,7 +129,7 @@ def select(
     columns = as_columns(events)
     for name, predicate in selection.items():
         try:
-            masks[name] = np.asarray(ak.to_numpy(predicate(columns)), dtype=bool)
+            masks[name] = np.asarray(as_numpy(predicate(columns)), dtype=bool)
         except MissingColumnError as error:
             raise InputError(
                 f"{place(columns.metadata)}: cut {name!r} needs the column {error.column!r}, which "

@@ -37,16 +37,18 @@ from fileset.facts import stamp
 from fileset.plan import Chunk
 from fileset.preprocess import preprocess
 from fileset.schema import LENGTH
+from fileset.virtual import FileRange
 
-from . import categories, columns, kernels, reading, reweight, selections
+from . import categories, columns, cut_axes, kernels, n_minus_one, reading, reweight, selections
+from .categories import AXIS
 from .columns import DERIVED
+from .filled import Filled, Part
 from .fingerprint import OURS, describe, sources
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor, yields
 from .reading import Columns, MissingColumnError
-from .registry import VARIATIONS
+from .registry import NOMINAL, VARIATIONS
 from .run import run
-from .selections import find_selection
 
 _MAGIC = b"nudipole skim 1\n"
 _ALIGNED = 64
@@ -140,12 +142,21 @@ class Skimmer(ProcessorABC):
         self.folder = folder
         self.fingerprint = fingerprint(processor)
 
-    def process(self, events: ak.Array) -> dict[str, dict[str, Any]]:
+    def open(self, chunk: Chunk) -> ak.Array | FileRange:
+        """As the processor opens it."""
+        return self.processor.open(chunk)
+
+    def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
         """Write the skim of a chunk; returns its ledger key."""
         counted, kept = self.processor.selected(events)
         made = {name: counted[name] for name in ("ledger", "clipped", "flavours")}
         flows = {name: _plain(h) for name, h in counted.items() if isinstance(h, Hist)}
-        made |= {"rows": len(kept), "cutflow": flows}
+        alone = {
+            name: [filled.index.tolist(), filled.sums[:, :, 0].tolist()]
+            for name, filled in counted.items()
+            if isinstance(filled, Filled)
+        }
+        made |= {"rows": len(kept), "cutflow": flows, "nminusone": alone}
         skim = Skim(made, dict(_stored(kept)))
         metadata = events.metadata
         skim.save(self.folder / f"{_key(self.fingerprint, metadata)}.skim")
@@ -240,7 +251,9 @@ def _refilled(processor: NuoneProcessor, used: Sequence[tuple[Chunk, Skim]]) -> 
             result["ledger"] = [tuple(k) for _, s in group for k in s.counted["ledger"]]
             for _, s in group:
                 result["clipped"].update(s.counted["clipped"])
-            cut_flows = [_cut_flow(s.counted["cutflow"]) for _, s in group]
+            cut_flows = [
+                _cut_flow(s.counted["cutflow"]) | _alone(s.counted["nminusone"]) for _, s in group
+            ]
             result |= accumulate(cut_flows)
             total = accumulate([result], total or None)
             group = []
@@ -289,7 +302,7 @@ def fingerprint(processor: NuoneProcessor) -> str:
     parts = [
         processor.selection,
         processor.radiative,
-        find_selection(processor.selection),
+        processor.cuts(),
         {name: function for name, (function, _, _) in DERIVED.items()},
         {name: histogram.without for name, histogram in HISTOGRAMS.items()},
         {v.name: (v.function, v.uses, v.optional) for v in shifted},
@@ -318,7 +331,7 @@ def _sources() -> tuple[Path, ...]:
     """Files whose code decides about columns, cuts, categories and weights."""
     package = Path(fileset.__file__).parent
     read = [p for p in package.rglob("*.py") if p.parent.name not in ("simulate", "fluxes")]
-    modules = (categories, columns, reading, reweight, selections)
+    modules = (categories, columns, cut_axes, n_minus_one, reading, reweight, selections)
     kernel_files = Path(kernels.__file__).parent.glob("*.py")
     return tuple(sorted([*read, *kernel_files, *(Path(m.__file__ or "") for m in modules)]))
 
@@ -349,4 +362,18 @@ def _cut_flow(counted: dict[str, Any]) -> dict[str, Hist]:
     return {
         name: yields(v["cuts"], np.array(v.get("value", v.get(""))), v.get("variance"))
         for name, v in counted.items()
+    }
+
+
+def _alone(counted: dict[str, Any]) -> dict[str, Filled]:
+    """What each cut cuts on, out of its plain values."""
+    return {
+        name: Filled(
+            name,
+            (NOMINAL,),
+            AXIS,
+            np.array(index, dtype=np.int64),
+            (Part(0, np.array(sums, dtype=np.float64).reshape(2, len(index), 1)),),
+        )
+        for name, (index, sums) in counted.items()
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from fileset.plan import Chunk
 
-from .run import Outcome
+from .work import Outcome
 
 SLOWEST = 5
 """Files that a summary names."""
@@ -60,7 +60,7 @@ class Tally:
     def add(self, chunk: Chunk, outcome: Outcome) -> None:
         """Count a chunk that is done."""
         self.dataset = chunk.dataset
-        if outcome.output is None:
+        if outcome.failed:
             self.failed += 1
         else:
             self.done += 1

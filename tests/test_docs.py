@@ -106,7 +106,7 @@ def test_table_of_the_experiments_is_that_of_their_rows():
 
 def test_example_of_an_experiment_is_the_row_of_its_name(tmp_path):
     page = (DOCS / "experiments.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    *_, example = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     (tmp_path / "krasnoyarsk.toml").write_text(example, encoding="utf-8")
     row = load_experiments(tmp_path)["krasnoyarsk"]
     shortened = {"reason": row.reason, "source": row.source}

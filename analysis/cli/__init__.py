@@ -1,7 +1,8 @@
 """The command line: verbs in the order of the flow.
 
 Results go to stdout, progress and logs to stderr. Exit code 2 with one line: the input is wrong.
-Exit code 1: the work is incomplete, and the message says what is missing.
+Exit code 1: the work is incomplete, and the message says what is missing. A traceback, also with
+exit code 1, is a fault of the program.
 """
 
 import importlib.util
@@ -12,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .arguments import parser
+from .assistance import completion, doctor
 from .events import columns, demo, files, process, simulate
-from .limits import limit, sensitivity, table
+from .limits import combine, limit, sensitivity, table
 from .output import fail
 from .results import covariance, report, show
 from .watching import interrupt, on_signals
@@ -23,7 +25,7 @@ COMMANDS = {
     command.__name__: command
     for command in (
         *(demo, simulate, files, columns, process, show, covariance),
-        *(limit, table, sensitivity, report),
+        *(report, limit, table, combine, sensitivity, doctor, completion),
     )
 }
 
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; exits with a status."""
     try:
         check_packages()
-        arguments = parser().parse_args(argv)
+        arguments = parser().understood(argv)
         logging.basicConfig(level="DEBUG" if arguments.verbose else "WARNING", stream=sys.stderr)
         if not arguments.verbose:
             # Where the dashboard is, and what is waited for.
@@ -49,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(0)
     except MemoryError as error:
         sys.exit(fail(f"not enough memory ({' '.join(str(error).split())})", 1))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in PACKAGES:
+            raise
+        sys.exit(fail(f"{error}; 'nudipole doctor' says what is missing", 2))
     # InputError and its relatives from libraries: the input is wrong, the line says how.
     except (ValueError, FileExistsError, ShadowedPackageError) as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:

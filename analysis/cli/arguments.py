@@ -7,50 +7,77 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .options import (
+    CONTAINERS,
+    HORN_CURRENTS,
+    LAYOUTS,
+    METHODS,
+    SAMPLES,
+    SHELLS,
+    choice,
+    cluster_options,
+    data_option,
+    execution_options,
+    fit_options,
+    json_option,
+    limit_options,
+    out_option,
+    physics_options,
+    pot_option,
+    skip_option,
+)
+from .parsing import EXIT_CODES, Help, Parser, Version
 
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows a default where there is one: not None, and not the False of a switch."""
 
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False):
-            return action.help
-        return super()._get_help_string(action)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Build the command line of all verbs."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="nudipole",
         description="Neutrino magnetic moment from neutrino-electron scattering.",
-        epilog="example: nudipole demo",
+        epilog=f"example: nudipole demo\n{EXIT_CODES}",
+        formatter_class=Help,
     )
     top.add_argument("-v", "--verbose", action="store_true", help="log details, show tracebacks")
+    top.add_argument("--version", action=Version, nargs=0, help="show the version")
     verbs = top.add_subparsers(title="verbs", required=True, metavar="VERB")
+    for add in (_simulation, _events, _templates, _limits, _assistance):
+        add(verbs)
+    return top
 
+
+def _simulation(verbs: Any) -> None:
     verb = _verb(verbs, "demo", "the whole job on a simulated near detector", "demo --out demo")
-    verb.add_argument("--out", type=Path, default=Path("demo"), help="folder for everything")
+    out_option(verb, "folder for everything", default=Path("demo"))
     verb.add_argument("--events", type=int, default=300_000, help="simulated slices")
     verb.add_argument("--seed", type=int, default=1)
-    _execution_options(verb)
-    _limit_options(verb)
+    execution_options(verb)
+    limit_options(verb)
 
-    verb = _verb(verbs, "simulate", "write toy CAF files", "simulate --sample nuone --out sim")
-    verb.add_argument("--out", type=Path, required=True, help="folder for the files")
+    verb = _verb(
+        verbs, "simulate", "write toy CAF files", "simulate --sample nuone --events 10000 --out sim"
+    )
+    out_option(verb, "folder for the files", required=True)
     size = verb.add_mutually_exclusive_group(required=True)
     size.add_argument("--events", type=int, help="number of slices")
     size.add_argument("--pot", type=float, help="exposure; the number of slices is Poisson")
     verb.add_argument("--seed", type=int, default=1)
     verb.add_argument("--files", type=int, default=1)
-    verb.add_argument("--sample", default="nd", help="nuone, background, nd or data")
+    choice(verb, "--sample", SAMPLES, default="nd")
     verb.add_argument("--mu-nu", type=float, default=0.0, help="magnetic moment [mu_B]")
-    verb.add_argument("--horn-current", default="FHC", help="FHC or RHC")
-    verb.add_argument(
-        "--layout", default="nova_caf", help="nova_caf, nova_flat_caf or dune_fd_caf: same events"
-    )
-    verb.add_argument("--container", default="ttree", help="ttree or rntuple")
+    choice(verb, "--horn-current", HORN_CURRENTS, default="FHC")
+    choice(verb, "--layout", LAYOUTS, "the same events in each", default="nova_caf")
+    choice(verb, "--container", CONTAINERS, default="ttree")
     verb.add_argument("--overwrite", action="store_true", help="replace the sample if it is there")
 
-    verb = _verb(verbs, "files", "what would be read", "files nova_nd.toml")
+
+def _events(verbs: Any) -> None:
+    verb = _verb(
+        verbs,
+        "files",
+        "what would be read",
+        "files nova_nd.toml",
+        "files nova_nd.toml --preprocess nova_nd.json.gz --workers 8",
+    )
     verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
     verb.add_argument(
         "--preprocess",
@@ -62,18 +89,26 @@ def parser() -> argparse.ArgumentParser:
         "--checksums", action="store_true", help="with --preprocess: keep sha256 of every file"
     )
     verb.add_argument("--workers", type=int, help="processes; default: one per core")
-    _skip_option(verb)
-    _json_option(verb)
+    skip_option(verb)
+    json_option(verb)
 
     verb = _verb(verbs, "columns", "which branches a run reads", "columns nova_nd.toml")
     verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
-    _physics_options(verb)
-    _json_option(verb)
+    physics_options(verb)
+    json_option(verb)
 
-    verb = _verb(verbs, "process", "events to templates", "process nova_nd.toml -o templates.zip")
+    verb = _verb(
+        verbs,
+        "process",
+        "events to templates",
+        "process nova_nd.toml -o templates.zip",
+        "process nova_nd.toml -o templates.zip --max-chunks 2 --variations none",
+        "process nova_nd.toml -o templates.zip --variations my_systematics.py --skim skim",
+        "process nova_nd.toml -o templates.zip --scheduler tcp://host:8786 --resume chunks",
+    )
     verb.add_argument("fileset", help="TOML or coffea JSON description, or a file or pattern")
-    verb.add_argument("-o", "--output", type=Path, required=True, help="templates file to write")
-    _physics_options(verb)
+    out_option(verb, "templates file to write", "--output", dest="output", required=True)
+    physics_options(verb)
     verb.add_argument(
         "--skim", type=Path, metavar="DIR", help="keep selected rows there for the next run"
     )
@@ -88,16 +123,18 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write the result without the chunks that failed, at the exposure of the others",
     )
-    _skip_option(verb)
+    skip_option(verb)
     verb.add_argument(
         "--verify", action="store_true", help="compare every file with the checksum that was kept"
     )
-    _execution_options(verb)
+    execution_options(verb)
 
+
+def _templates(verbs: Any) -> None:
     verb = _verb(verbs, "show", "cut flow, yields and ledger of templates", "show templates.zip")
     verb.add_argument("templates", type=Path)
-    _pot_option(verb)
-    _json_option(verb)
+    pot_option(verb)
+    json_option(verb)
 
     verb = _verb(
         verbs,
@@ -106,39 +143,84 @@ def parser() -> argparse.ArgumentParser:
         "covariance templates.zip --out systematics.npz",
     )
     verb.add_argument("templates", type=Path)
-    verb.add_argument("--out", type=Path, metavar="FILE", help="keep them as .npz or .json")
+    out_option(verb, "keep them as .npz or .json", metavar="FILE")
     verb.add_argument("--axes", help="comma-separated axes to keep; default: all")
     verb.add_argument("--keep", type=float, default=0.999, help="part of the trace of universes")
     verb.add_argument("--symmetrise", help="comma-separated sources; default: none")
     verb.add_argument("--plot", type=Path, metavar="FILE", help="correlations as .png or .svg")
-    _pot_option(verb)
-    _json_option(verb)
+    pot_option(verb)
+    json_option(verb)
 
-    verb = _verb(verbs, "limit", "a limit from templates or an experiment", "limit nova_biao")
+    verb = _verb(verbs, "report", "self-contained HTML page and figures", "report t.zip --out page")
+    verb.add_argument("templates", type=Path)
+    out_option(verb, "folder to write", required=True)
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--toys", type=int, default=0, help="toys per signal for fc and cls of the spectrum"
+    )
+    pot_option(verb)
+
+
+def _limits(verbs: Any) -> None:
+    verb = _verb(
+        verbs,
+        "limit",
+        "a limit from templates or an experiment",
+        "limit nova_biao",
+        "limit templates.zip --cl 0.90 --method fc",
+        "limit templates.zip --fit --method cls_asymptotic",
+    )
     verb.add_argument(
         "source",
-        help="templates file, a published experiment such as nova_biao, or a model or pyhf "
-        "workspace in .json or .npz",
+        help="templates file, a published experiment such as nova_biao or a row of your own in "
+        ".toml, or a model or pyhf workspace in .json or .npz",
     )
+    data_option(verb)
     verb.add_argument("--nue-fraction", type=float, help="nu-e part of the published expectation")
-    _pot_option(verb)
-    _limit_options(verb)
-    _fit_options(verb)
-    _json_option(verb)
+    pot_option(verb)
+    limit_options(verb)
+    fit_options(verb)
+    json_option(verb)
 
     verb = _verb(verbs, "table", "every experiment: published, recomputed, ratio", "table --json")
-    verb.add_argument("names", nargs="*", metavar="EXPERIMENT", help="rows; default: all")
-    verb.add_argument("--data", type=Path, metavar="DIR", help="folder with the data releases")
+    verb.add_argument(
+        "names", nargs="*", metavar="EXPERIMENT", help="rows, or .toml files of your own; all"
+    )
+    data_option(verb)
     verb.add_argument("--plot", type=Path, metavar="FILE", help="limits as .png or .svg")
     verb.add_argument(
         "--flavours", type=Path, metavar="FILE", help="delta chi2 of XENONnT by flavour, as figure"
     )
-    _json_option(verb)
+    json_option(verb)
+
+    verb = _verb(
+        verbs,
+        "combine",
+        "one limit from several experiments, with the nuisances they share",
+        "combine xenonnt lz pandax4t",
+    )
+    verb.add_argument(
+        "names", nargs="+", metavar="EXPERIMENT", help="rows, or .toml files of your own"
+    )
+    verb.add_argument(
+        "--bounded", help="convert to this quantity, such as numu; default: that of the first row"
+    )
+    verb.add_argument("--sin2-theta23", type=float, default=0.57, help="for solar conversions")
+    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
+    verb.add_argument(
+        "--method",
+        default="profile_one_sided",
+        help="profile_one_sided, profile_two_sided, cls_asymptotic, cls or fc",
+    )
+    verb.add_argument("--toys", type=int, default=10_000, help="per tested signal, for fc and cls")
+    verb.add_argument("--seed", type=int, default=1)
+    data_option(verb)
+    json_option(verb)
 
     verb = _verb(
         verbs,
         "sensitivity",
-        "what a count could see: exposure, threshold, uncertainty",
+        "what a count could see: exposure, threshold, background, uncertainty",
         "sensitivity nova_kralik --plot sensitivity.png",
     )
     verb.add_argument("name", nargs="?", default="nova_kralik", help="row of expected_count")
@@ -149,103 +231,49 @@ def parser() -> argparse.ArgumentParser:
         "--thresholds", default="0.1,0.2,0.3,0.4,0.5", help="lowest recoil [GeV], comma-separated"
     )
     verb.add_argument(
+        "--backgrounds",
+        default="0,0.25,0.5,1,2",
+        help="other than nu-e scattering, relative to it, comma-separated",
+    )
+    verb.add_argument(
         "--systematics", default="0.109,0.05,0.03", help="of the expectation, comma-separated"
     )
     verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
-    verb.add_argument("--method", default="cls", help="statistical method, as for limit")
+    choice(verb, "--method", METHODS, "as for limit", default="cls")
     verb.add_argument("--plot", type=Path, metavar="FILE", help="curves as .png or .svg")
-    _json_option(verb)
-
-    verb = _verb(verbs, "report", "self-contained HTML page and figures", "report t.zip --out page")
-    verb.add_argument("templates", type=Path)
-    verb.add_argument("--out", type=Path, required=True, help="folder to write")
-    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
-    _pot_option(verb)
-    return top
+    json_option(verb)
 
 
-def _verb(verbs: Any, name: str, text: str, example: str) -> argparse.ArgumentParser:
+def _assistance(verbs: Any) -> None:
+    verb = _verb(
+        verbs,
+        "doctor",
+        "whether all that a run needs is here: versions, caches, a cluster",
+        "doctor",
+        "doctor --scheduler tcp://host:8786",
+        "doctor --cluster slurm.toml",
+    )
+    cluster_options(verb)
+    verb.add_argument("--timeout", type=float, default=120.0, help="longest wait for each [s]")
+    json_option(verb)
+
+    verb = _verb(
+        verbs,
+        "completion",
+        "script that completes verbs and options in a shell",
+        "completion bash > ~/.local/share/bash-completion/completions/nudipole",
+    )
+    verb.add_argument("shell", choices=SHELLS, help=", ".join(SHELLS))
+
+
+def _verb(verbs: Any, name: str, text: str, *examples: str) -> argparse.ArgumentParser:
+    title = "example: " if len(examples) == 1 else "examples:\n  "
     verb: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=f"example: nudipole {example}",
-        formatter_class=_Defaults,
+        epilog=title + "\n  ".join(f"nudipole {example}" for example in examples),
+        formatter_class=Help,
     )
     verb.set_defaults(command=name)
     return verb
-
-
-def _physics_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--selection",
-        default="note_window",
-        help="event_cvn, single_particle_cvn, note_window, or several joined by '+'",
-    )
-    verb.add_argument(
-        "--variations", help="comma-separated names and files of your own (x.py), 'all' or 'none'"
-    )
-    verb.add_argument(
-        "--templates", help="signal templates, comma-separated, such as magnetic; default: all"
-    )
-    verb.add_argument("--radiative", default="none", help="none, sarantakos or bks: SM signal")
-
-
-def _execution_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--executor",
-        help="iterative, threads, futures (loky), dask or dask-awkward; default: iterative, "
-        "or dask where --scheduler or --cluster is given",
-    )
-    verb.add_argument("--engine", default="nudipole", help="nudipole, or coffea for its own Runner")
-    verb.add_argument("--workers", type=int, help="processes; default: one per core")
-    verb.add_argument(
-        "--scheduler", help="address of a running dask scheduler, tcp:// or tls://host:8786"
-    )
-    verb.add_argument(
-        "--cluster", type=Path, metavar="FILE", help="TOML profile of a dask cluster to start"
-    )
-    verb.add_argument("--chunksize", type=int, help="entries per chunk; large by default")
-    verb.add_argument("--max-chunks", type=int, help="chunks per dataset; scales the exposure")
-
-
-def _skip_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--skip-bad-files",
-        action="store_true",
-        help="do without files that cannot be used, whole files, at the exposure of the others",
-    )
-
-
-def _limit_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--cl", type=float, default=0.90, help="confidence level")
-    verb.add_argument(
-        "--method",
-        default="all",
-        help="fc, classical, cls, bayes_s, bayes_mu, profile_one_sided, profile_two_sided or all",
-    )
-
-
-def _fit_options(verb: argparse.ArgumentParser) -> None:
-    fit = verb.add_argument_group("fit of the spectrum")
-    fit.add_argument(
-        "--fit",
-        action="store_true",
-        help="fit the spectrum with its nuisance parameters instead of counting events; methods: "
-        "fc, cls, cls_asymptotic, profile_one_sided, profile_two_sided or all",
-    )
-    fit.add_argument("--axes", default="recoil_energy", help="comma-separated axes to fit")
-    fit.add_argument("--toys", type=int, default=10_000, help="toys per tested signal")
-    fit.add_argument("--seed", type=int, default=1)
-    fit.add_argument("--threads", type=int, default=2, help="the result does not depend on it")
-    fit.add_argument("--save", type=Path, metavar="FILE", help="keep the model as .npz or .json")
-    fit.add_argument("--workspace", type=Path, metavar="FILE", help="write it for pyhf, as .json")
-    fit.add_argument("--plot", type=Path, metavar="FILE", help="curves of the first method")
-
-
-def _pot_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--pot", type=float, help="exposure [POT] for templates without data")
-
-
-def _json_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--json", action="store_true", help="machine-readable output")

@@ -1,10 +1,14 @@
 """Verbs that bound the moment, or tell how others did."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from .fits import print_fit
 from .output import print_table, write_figures
+
+LOG = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from processors.templates import Templates
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 def limit(arguments: argparse.Namespace) -> int:
     """Print a limit with its convention."""
     if arguments.fit or arguments.source.endswith((".json", ".npz")):
-        return _print_fit(arguments)
+        return print_fit(arguments)
     if arguments.source.endswith(".zip"):
         from processors.templates import Templates
 
@@ -27,11 +31,14 @@ def limit(arguments: argparse.Namespace) -> int:
     options: dict[str, Any] = {
         "confidence_level": arguments.cl,
         "nue_fraction": arguments.nue_fraction,
+        "releases": arguments.data,
     }
     if arguments.method == "all":
         limits = list(recompute_all(arguments.source, **options).values())
     else:
         limits = [recompute(arguments.source, method=arguments.method, **options)]
+    if limits[0].disputed:
+        LOG.warning("%s is disputed: %s", limits[0].experiment, limits[0].disputed)
     if arguments.json:
         print(encode(limits))
         return 0
@@ -58,52 +65,6 @@ def print_count_limit(templates: "Templates", arguments: argparse.Namespace) -> 
     return 0
 
 
-def _fit_model(arguments: argparse.Namespace) -> Any:
-    from processors.templates import Templates
-
-    from ..limit import LimitModel
-
-    if arguments.source.endswith(".zip"):
-        templates = Templates.load(arguments.source)
-        axes = arguments.axes.split(",")
-        return LimitModel.from_templates(templates, pot=arguments.pot, axes=axes)
-    if not arguments.source.endswith((".json", ".npz")):
-        raise ValueError(f"--fit of {arguments.source!r}: expected templates or a model file")
-    return LimitModel.load(arguments.source)
-
-
-def _print_fit(arguments: argparse.Namespace) -> int:
-    """Limits from the spectrum with its nuisance parameters."""
-    from ..limit.methods import METHODS
-    from ..limit_tables import fit_content, fit_sentence, fit_table, model_sentence, pulls_table
-    from ..tables import encode
-
-    model = _fit_model(arguments)
-    if arguments.save:
-        model.save(arguments.save)
-    fitted = model if model.observed is not None else model.asimov()
-    if arguments.workspace:
-        arguments.workspace.write_text(encode(fitted.to_workspace()), encoding="utf-8")
-    methods = list(METHODS) if arguments.method == "all" else [arguments.method]
-    options = {"toys": arguments.toys, "seed": arguments.seed, "workers": arguments.threads}
-    limits = [fitted.limit(method, cl=arguments.cl, **options) for method in methods]
-    if arguments.plot:
-        from ..limit_plots import curves
-        from ..plots import image
-
-        arguments.plot.write_bytes(image(curves(limits[0]), arguments.plot.suffix[1:]))
-    if arguments.json:
-        print(encode(fit_content(fitted, limits, model.observed is None)))
-        return 0
-    if len(limits) > 1:
-        print_table(fit_table(limits))
-    if model.observed is not None and model.parameters:
-        print_table(pulls_table(model.impacts()))
-    print(model_sentence(model))
-    print(fit_sentence(limits[0]))
-    return 0
-
-
 def table(arguments: argparse.Namespace) -> int:
     """Print every experiment, published and recomputed."""
     from ..experiment_tables import world_table
@@ -120,6 +81,32 @@ def table(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def combine(arguments: argparse.Namespace) -> int:
+    """Print one limit from several experiments."""
+    from ..experiment_tables import combination_sentence, combined_table, nuisances_table
+    from ..experiments import combine as combine_rows
+    from ..tables import encode
+
+    found = combine_rows(
+        arguments.names,
+        bounded=arguments.bounded,
+        confidence_level=arguments.cl,
+        method=arguments.method,
+        sin2_theta23=arguments.sin2_theta23,
+        releases=arguments.data,
+        toys=arguments.toys,
+        seed=arguments.seed,
+    )
+    if arguments.json:
+        print(encode(found))
+        return 0
+    print_table(combined_table(found))
+    if found.pulls:
+        print_table(nuisances_table(found))
+    print(combination_sentence(found))
+    return 0
+
+
 def sensitivity(arguments: argparse.Namespace) -> int:
     """Print expected limits against exposure, threshold and uncertainty."""
     from ..experiment_tables import sensitivity_table
@@ -128,16 +115,22 @@ def sensitivity(arguments: argparse.Namespace) -> int:
 
     row = find_experiment(arguments.name)
     systematics = _numbers("--systematics", arguments.systematics)
-    scans = {"exposure": arguments.exposures, "threshold": arguments.thresholds}
+    scans = {
+        "exposure": arguments.exposures,
+        "threshold": arguments.thresholds,
+        "background": arguments.backgrounds,
+    }
     found = []
     for varied, text in scans.items():
         values = _numbers(f"--{varied}s", text)
         options = {"cl": arguments.cl, "method": arguments.method}
         found += sensitivity_scan(row, varied, values, systematics, **options)
     if arguments.plot:
+        from ..experiments import published_limits
         from ..world_plots import sensitivity as draw
 
-        write_figures({arguments.plot: lambda: draw(row.system, found)})
+        known = published_limits(row.bounded)
+        write_figures({arguments.plot: lambda: draw(row.system, found, known)})
     if arguments.json:
         print(encode(found))
     else:

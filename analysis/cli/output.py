@@ -1,5 +1,6 @@
 """What verbs print: tables, templates, a line for what went wrong."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -80,5 +81,11 @@ def write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
 
 def fail(message: str, status: int) -> int:
     """Print what went wrong as one line; gives the status back."""
-    print(f"nudipole: {message}", file=sys.stderr)
+    print(f"{red('nudipole:')} {message}", file=sys.stderr)
     return status
+
+
+def red(text: str) -> str:
+    """Text for stderr, red where that is a terminal and nobody minds (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return text if plain or not sys.stderr.isatty() else f"\033[31m{text}\033[0m"

@@ -77,12 +77,14 @@ def report(arguments: argparse.Namespace) -> int:
     from processors.templates import Templates
 
     templates = Templates.load(arguments.templates)
-    print(make_report(templates, arguments.out, arguments.cl, arguments.pot))
+    print(make_report(templates, arguments.out, arguments.cl, arguments.pot, arguments.toys))
     return 0
 
 
-def make_report(templates: "Templates", out: Path, cl: float, pot: float | None) -> Path:
+def make_report(
+    templates: "Templates", out: Path, cl: float, pot: float | None, toys: int = 0
+) -> Path:
     """Write the page and its figures into a folder; gives its path."""
     from ..report import write_report
 
-    return write_report(templates, out, confidence_level=cl, pot=pot)
+    return write_report(templates, out, confidence_level=cl, pot=pot, toys=toys)

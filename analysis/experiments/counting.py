@@ -102,15 +102,19 @@ def expected_count(experiment: Experiment, cl: float, method: str) -> Outcome:
         With the details of the count.
     """
     inputs = experiment.inputs
-    rate = expected_events(experiment)
-    expected = rate.sm_total * inputs["efficiency"] * (1.0 + inputs["background_ratio"])
+    expected, magnetic = expected_total(experiment)
     sigma = inputs["background_syst"] * expected
     limit = count_limit(round(expected), expected, sigma, cl=cl, method=method)
-    outcome = _outcome(
-        limit, rate.magnetic_total * inputs["efficiency"], exposure=inputs["exposure"]
-    )
+    outcome = _outcome(limit, magnetic, exposure=inputs["exposure"])
     seen = f"expected: {limit.n_obs} events seen, as without a moment; "
     return outcome._replace(convention=seen + outcome.convention)
+
+
+def expected_total(experiment: Experiment) -> tuple[float, float]:
+    """Selected events of a sensitivity: without a moment, and added at ``MU_REFERENCE``."""
+    inputs, rate = experiment.inputs, expected_events(experiment)
+    expected = rate.sm_total * inputs["efficiency"] * (1.0 + inputs["background_ratio"])
+    return expected, rate.magnetic_total * inputs["efficiency"]
 
 
 def expected_events(experiment: Experiment) -> Rate:

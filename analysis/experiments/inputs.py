@@ -5,13 +5,29 @@ A new likelihood is one entry of `INPUTS` here and one function in `recompute`.
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 Check = Callable[[str, object], Any]
 
 _TINY = 5e-324
 FLAVOURS = ("nue", "nuebar", "numu", "numubar", "nutau", "nutaubar")
 """Names of flavours in rows."""
+
+
+class Nuisance(NamedTuple):
+    """Effect of one standard deviation of a parameter that rows may share.
+
+    Attributes
+    ----------
+    background : float
+        Shift of what is expected without a moment, relative or [mag], part of the uncertainty
+        that the row gives for it.
+    signal : float
+        Relative change of the signal, beyond the uncertainties that the row has.
+    """
+
+    background: float = 0.0
+    signal: float = 0.0
 
 
 def number(low: float = _TINY, high: float = math.inf) -> Check:
@@ -118,6 +134,14 @@ def spectrum(where: str, value: object) -> dict[str, Any]:
     return columns
 
 
+def pair(where: str, values: object) -> tuple[float, ...]:
+    """Check of two numbers, none negative."""
+    found = numbers(where, values)
+    if len(found) != 2:
+        raise ValueError(f"{where} = {values!r}; expected two numbers")
+    return found
+
+
 def pairs(where: str, values: object) -> tuple[tuple[float, ...], ...]:
     """Check of a list of pairs of numbers."""
     found = values if isinstance(values, list) else []
@@ -125,6 +149,20 @@ def pairs(where: str, values: object) -> tuple[tuple[float, ...], ...]:
     if not checked_pairs or any(len(pair) != 2 for pair in checked_pairs):
         raise ValueError(f"{where} = {values!r}; expected pairs of numbers")
     return checked_pairs
+
+
+def nuisances(where: str, table: Mapping[str, Any], taken: set[str]) -> dict[str, Nuisance]:
+    """Check of the nuisances of a row: what one standard deviation does, by name."""
+    if clash := sorted({*taken, "published"} & set(table)):
+        raise ValueError(f"{where}: {clash} are names of inputs; call the nuisances otherwise")
+    found = {}
+    for name, effects in table.items():
+        if not isinstance(effects, dict) or not effects:
+            raise ValueError(f"{where}.{name} = {effects!r}; expected background or signal = size")
+        require_keys(f"{where}.{name}", effects, set(), set(Nuisance._fields))
+        sizes = {key: number(_TINY, 1.0)(f"{where}.{name}.{key}", v) for key, v in effects.items()}
+        found[name] = Nuisance(**sizes)
+    return found
 
 
 def require_keys(where: str, table: Mapping[str, Any], needed: set[str], may: set[str]) -> None:
@@ -147,6 +185,7 @@ _PROBABILITY = number(_TINY, 0.999999)
 _FRACTION = number(_TINY, 1.0)
 _SOURCES: dict[str, dict[str, Check]] = {
     "reactor": {"thermal_power": number(), "distance": number(), "fission_fractions": weights},
+    "stopped_pion": {"pions": number(), "distance": number()},  # per proton, [m]
     "solar": {"components": names, "survival": _FRACTION},
 }
 
@@ -211,6 +250,21 @@ INPUTS: dict[str, dict[str, Check]] = {
         "background_syst": number(0.0),  # normalisation [relative]; 0: free
         "moment": choice("effective", "nue", "numu", "nutau"),
         "sin2_theta23": _PROBABILITY,
+    },
+    # Events of the COHERENT release with flux x coherent cross-section x quenching x response.
+    "cevns_spectrum": {
+        "flux": flux,
+        "release": text,
+        "mass": number(),  # [kg]
+        "exposure": number(),  # POT
+        "acceptance": weights,  # in time, by flavour [1]
+        "light_yield": number(),  # photoelectrons per keV of light
+        "resolution": number(),  # shape of the gamma distribution: 1 + resolution x photoelectrons
+        "light": window,  # photoelectrons
+        "beam_neutrons": pair,  # events and their relative uncertainty
+        "neutrino_neutrons": pair,
+        "normalisation_syst": number(),  # of coherent scattering [relative]
+        "moment": choice("effective", "nue", "numu"),
     },
     "red_giant_tip": {
         "observed": number(-math.inf),  # [mag]

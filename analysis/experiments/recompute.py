@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..limit import METHODS
 from . import counting, relation, spectrum, stars
 from .outcome import Outcome
+from .row_model import model_outcome
 from .rows import Experiment, find_experiment
 
 # By method of the row. Counts choose among statistical methods: the first is that of the table.
@@ -18,6 +20,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
     "rate_ratio": lambda row, cl, _: relation.rate_ratio(row, cl),
     "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
     "xenon_spectrum": spectrum.xenon_spectrum,
+    "cevns_spectrum": model_outcome,
     "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
     "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
     "supernova": lambda row, cl, _: stars.supernova(row),
@@ -52,8 +55,9 @@ class Limit:
         Level of ``published``.
     unverified : tuple of str
         Numbers of the row that were assumed or not verified.
-    source, notes, reason : str
-        Publication of the inputs; what to know about them; why the numbers differ.
+    source, notes, reason, disputed : str
+        Publication of the inputs; what to know about them; why the numbers differ; what recent
+        work holds against the bound.
     signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
         Of counts: upper limit on the signal [events], signal events per (1e-9 Bohr magneton)^2,
         part of the expectation taken as neutrino-electron scattering [1], protons on target,
@@ -72,6 +76,7 @@ class Limit:
     source: str
     notes: str
     reason: str
+    disputed: str = ""
     signal_events: float | None = None
     yield_per_mu2: float | None = None
     nue_fraction: float | None = None
@@ -93,7 +98,7 @@ class Limit:
 
 
 def recompute(
-    name: str,
+    name: str | Experiment,
     *,
     confidence_level: float | None = None,
     method: str | None = None,
@@ -104,8 +109,8 @@ def recompute(
 
     Parameters
     ----------
-    name : str
-        Key of `EXPERIMENTS`.
+    name : str or Experiment
+        Key of `EXPERIMENTS`, the path of a row of one's own, or a row.
     confidence_level : float, optional
         Between 0 and 1; that of the publication if absent, or 0.90.
     method : str, optional
@@ -149,18 +154,23 @@ def recompute(
         source=row.source,
         notes=row.notes,
         reason=row.reason,
+        disputed=row.disputed,
         **outcome._asdict(),
     )
 
 
 def recompute_all(
-    name: str, *, confidence_level: float | None = None, nue_fraction: float | None = None
+    name: str,
+    *,
+    confidence_level: float | None = None,
+    nue_fraction: float | None = None,
+    releases: Path | None = None,
 ) -> dict[str, Limit]:
     """Recompute the limit of an experiment with every statistical method that it has.
 
     Parameters
     ----------
-    name, confidence_level, nue_fraction
+    name, confidence_level, nue_fraction, releases
         As in `recompute`.
 
     Returns
@@ -169,9 +179,9 @@ def recompute_all(
         By method, for counts in the order of `analysis.limit.METHODS`.
     """
     methods = METHODS if find_experiment(name).method in _COUNTS else (None,)
+    options: dict[str, Any] = {"nue_fraction": nue_fraction, "releases": releases}
     limits = [
-        recompute(name, confidence_level=confidence_level, method=m, nue_fraction=nue_fraction)
-        for m in methods
+        recompute(name, confidence_level=confidence_level, method=m, **options) for m in methods
     ]
     return {limit.method: limit for limit in limits}
 

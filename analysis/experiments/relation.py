@@ -82,16 +82,19 @@ def rate_ratio(experiment: Experiment, cl: float) -> Outcome:
     Outcome
         All flavours of the flux with the same moment.
     """
-    inputs = experiment.inputs
-    flux = load_source(inputs["flux"])
-    rate = expected_rate(
-        flux,
-        Target("water", 1.0),  # any: free electrons cancel
-        inputs["recoil_energy"],
-        Hypothesis(mu_nu=MU_UNIT),
-        exposure=1.0,
-    )
-    per_mu2 = rate.magnetic_total / rate.sm_total / MU_UNIT**2
+    inputs, per_mu2 = experiment.inputs, magnetic_over_sm(experiment)
     sigma = math.hypot(*inputs["uncertainties"]) / per_mu2
     upper, convention = gaussian_limit((inputs["ratio"] - 1.0) / per_mu2, sigma, cl)
     return Outcome(math.sqrt(upper), PROFILE, f"{convention}; Gaussian in mu^2")
+
+
+def magnetic_over_sm(experiment: Experiment) -> float:
+    """Magnetic over Standard Model rate of a row per squared moment [1 / Bohr magneton^2]."""
+    rate = expected_rate(
+        load_source(experiment.inputs["flux"]),
+        Target("water", 1.0),  # any: free electrons cancel
+        experiment.inputs["recoil_energy"],
+        Hypothesis(mu_nu=MU_UNIT),
+        exposure=1.0,
+    )
+    return rate.magnetic_total / rate.sm_total / MU_UNIT**2

@@ -9,7 +9,7 @@ from typing import Any
 
 from fileset.unpacking import read_toml
 
-from .inputs import INPUTS, Check, checked, choice, number, require_keys, text
+from .inputs import INPUTS, Check, Nuisance, checked, choice, nuisances, number, require_keys, text
 
 STATUSES = ("quoted", "assumed", "unverified")
 """Status of a number: read in the source; our choice; from memory or at second hand."""
@@ -47,6 +47,8 @@ _OPTIONAL: dict[str, Check] = {
     "tolerance": number(),
     "unlike": text,
     "notes": text,
+    "data": text,
+    "disputed": text,
 }
 
 
@@ -83,10 +85,17 @@ class Experiment:
         Why recomputed and published number are not the same quantity; empty if they are.
     notes : str
         What else to know.
+    data : str
+        Name of the data behind the row, the same for rows that would count twice; empty if no
+        other row has them.
+    disputed : str
+        What recent work holds against the bound, and which; empty if nothing.
     inputs : dict of str to object
         Numbers that the likelihood needs.
+    nuisances : dict of str to Nuisance
+        Parts of the uncertainties that other rows may share, by name.
     status : dict of str to str
-        For ``published`` and every input one of `STATUSES`.
+        For ``published``, every input and every nuisance one of `STATUSES`.
     """
 
     name: str
@@ -103,7 +112,10 @@ class Experiment:
     tolerance: float | None = None
     unlike: str = ""
     notes: str = ""
+    data: str = ""
+    disputed: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    nuisances: Mapping[str, Nuisance] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -131,16 +143,35 @@ def load_experiments(folder: Path) -> dict[str, Experiment]:
         For a file that is not TOML, has unknown or missing keys, or impossible values; the message
         names the file and the keys.
     """
-    return {path.stem: _load(path) for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: load_experiment(path) for path in sorted(folder.glob("*.toml"))}
 
 
-def _load(path: Path) -> Experiment:
+def load_experiment(path: Path) -> Experiment:
+    """Read one row, anywhere.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``.toml`` file.
+
+    Returns
+    -------
+    Experiment
+        Its name is that of the file without suffix.
+
+    Raises
+    ------
+    ValueError
+        As `load_experiments`.
+    """
     where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     try:
         table = read_toml(path)
+    except OSError as error:
+        raise ValueError(f"{path}: no row there: {error.strerror}") from error
     except ValueError as error:
         raise ValueError(f"{where}: not valid TOML: {error}") from error
-    tables = {"inputs", "status"}
+    tables = {"inputs", "nuisances", "status"}
     require_keys(where, table, set(_CHECKS), set(_OPTIONAL) | tables)
     checks = _CHECKS | _OPTIONAL
     row = {key: checks[key](f"{where}: {key}", table[key]) for key in table if key not in tables}
@@ -149,7 +180,8 @@ def _load(path: Path) -> Experiment:
         if not isinstance(table.setdefault(key, {}), dict):
             raise ValueError(f"{where}: [{key}] = {table[key]!r}; expected a table of that name")
     row["inputs"] = checked(f"{where}: inputs", table["inputs"], INPUTS[row["method"]])
-    expected = set(row["inputs"]) | ({"published"} & set(row))
+    row["nuisances"] = nuisances(f"{where}: nuisances", table["nuisances"], set(row["inputs"]))
+    expected = set(row["inputs"]) | set(row["nuisances"]) | ({"published"} & set(row))
     require_keys(f"{where}: [status]", table["status"], expected, set())
     known = choice(*STATUSES)
     status = {key: known(f"{where}: [status]: {key}", s) for key, s in table["status"].items()}
@@ -178,13 +210,13 @@ EXPERIMENTS = load_experiments(_FOLDER)
 """Experiments of this folder by name."""
 
 
-def find_experiment(name: str) -> Experiment:
-    """Look up an experiment by name.
+def find_experiment(name: str | Experiment) -> Experiment:
+    """Look up an experiment by name, or read a row of one's own.
 
     Parameters
     ----------
-    name : str
-        Key of `EXPERIMENTS`.
+    name : str or Experiment
+        Key of `EXPERIMENTS`, or the path of a file ending in ``.toml``; a row is given back.
 
     Returns
     -------
@@ -194,11 +226,34 @@ def find_experiment(name: str) -> Experiment:
     Raises
     ------
     ValueError
-        If there is none of that name; the message names the closest ones.
+        If there is none of that name; the message names the closest ones. For a file as in
+        `load_experiments`.
     """
+    if isinstance(name, Experiment):
+        return name
+    if name.endswith(".toml"):
+        return load_experiment(Path(name))
     if name not in EXPERIMENTS:
         closest = difflib.get_close_matches(name, EXPERIMENTS, n=3, cutoff=0.4) or EXPERIMENTS
         raise ValueError(
             f"no experiment {name!r} in analysis/experiments; closest: {', '.join(closest)}"
         )
     return EXPERIMENTS[name]
+
+
+def published_limits(bounded: str) -> dict[str, float]:
+    """Published upper limits on one combination of moments.
+
+    Parameters
+    ----------
+    bounded : str
+        Key of `BOUNDED`.
+
+    Returns
+    -------
+    dict of str to float
+        By name of the row, the strongest first [Bohr magneton].
+    """
+    rows = [r for r in EXPERIMENTS.values() if r.bounded == bounded and r.kind == "upper_limit"]
+    limits = {row.name: row.published for row in rows if row.published}
+    return dict(sorted(limits.items(), key=lambda pair: pair[1]))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fileset.fluxes import Flux, load_flux
-from fileset.fluxes.sources import reactor_flux, solar_flux
+from fileset.fluxes.sources import reactor_flux, solar_flux, stopped_pion_flux
 from fileset.targets import Target
 from processors.kernels import ionised_electrons
 from processors.kernels.constants import KEV
@@ -26,7 +26,7 @@ def load_source(flux: str | Mapping[str, Any]) -> Flux:
     Parameters
     ----------
     flux : str or mapping
-        Table of ``fileset/fluxes``, or the parameters of a reactor or of the Sun.
+        Table of ``fileset/fluxes``, or the parameters of a reactor, of stopped pions or of the Sun.
 
     Returns
     -------
@@ -42,6 +42,8 @@ def load_source(flux: str | Mapping[str, Any]) -> Flux:
         return load_flux(flux)
     if flux["source"] == "reactor":
         return reactor_flux(flux["thermal_power"], flux["distance"], flux["fission_fractions"])
+    if flux["source"] == "stopped_pion":
+        return stopped_pion_flux(flux["pions"], flux["distance"])
     return solar_flux(flux["components"], survival_probability=flux["survival"])
 
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import ndtr, xlogy
+from scipy.special import ndtr
 
 from fileset.fluxes import FLAVOURS
 from fileset.releases import RecoilSpectrum, find_release, read_xenonnt
@@ -21,87 +20,15 @@ from ..limit.count_likelihood import profile_threshold
 from .outcome import PROFILE, Outcome, gaussian_limit, one_sided
 from .rows import Experiment
 from .sources import DAY, YEAR, load_source, magnetic_spectrum
+from .spectrum_fit import MU2_REFERENCE, SpectrumFit
 
 Floats = NDArray[np.float64]
-
-MU2_REFERENCE = 1e-22
-"""Squared moment to which signals refer [Bohr magneton^2]."""
 
 # Bins of true energy, finer than any resolution here, and how far beyond the window they reach.
 _TRUE_WIDTH = 0.1  # [keV]
 _BEYOND = 1.5
 _MIN_RECOIL = 0.3  # [keV]; steps of binding mean nothing below
 _KG_PER_TONNE = 1000.0
-
-
-class SpectrumFit(NamedTuple):
-    """Counts with what is expected of background and moment.
-
-    Attributes
-    ----------
-    counts, background, signal : ndarray, shape (n,)
-        Observed events, expected ones without a moment, and those of ``MU2_REFERENCE``.
-    background_syst : float
-        Uncertainty of the normalisation of the background [relative]; 0: free.
-    """
-
-    counts: Floats
-    background: Floats
-    signal: Floats
-    background_syst: float
-
-    def deviance(self, mu2: float) -> float:
-        """-2 ln L with the best normalisation of the background, up to a constant.
-
-        Parameters
-        ----------
-        mu2 : float
-            Squared moment [1e-22 Bohr magneton^2], >= 0.
-        """
-        scale = brentq(lambda b: self._slope(b, mu2), 1e-3, 1e3)
-        expected = scale * self.background + mu2 * self.signal
-        pull = (scale - 1.0) / self.background_syst if self.background_syst else 0.0
-        return float(2.0 * np.sum(expected - xlogy(self.counts, expected)) + pull**2)
-
-    def _slope(self, scale: float, mu2: float) -> float:
-        """Derivative of -ln L by the normalisation; increases with it."""
-        expected = scale * self.background + mu2 * self.signal
-        ratio = np.divide(self.counts, expected, out=np.zeros_like(expected), where=expected > 0.0)
-        pull = (scale - 1.0) / self.background_syst**2 if self.background_syst else 0.0
-        return float(np.sum(self.background * (1.0 - ratio)) + pull)
-
-    def best(self) -> float:
-        """Best physical squared moment [1e-22 Bohr magneton^2], >= 0."""
-        high = 1.0
-        while self.deviance(high) < self.deviance(0.5 * high):
-            high *= 2.0
-        found = minimize_scalar(self.deviance, bounds=(0.0, high), method="bounded")
-        return float(found.x) if found.fun < self.deviance(0.0) else 0.0
-
-    def delta(self, mu2: ArrayLike) -> Floats:
-        """-2 Delta ln L from the best physical fit.
-
-        Parameters
-        ----------
-        mu2 : array_like of float
-            Squared moments [1e-22 Bohr magneton^2], >= 0.
-
-        Returns
-        -------
-        ndarray, shape of ``mu2``
-            [1], >= 0.
-        """
-        lowest = self.deviance(self.best())
-        return np.vectorize(self.deviance, otypes=[float])(mu2) - lowest
-
-    def upper(self, cl: float) -> float:
-        """Largest squared moment within the one-sided threshold [1e-22 Bohr magneton^2]."""
-        best = self.best()
-        level = self.deviance(best) + profile_threshold(cl, sides=1)
-        high = max(2.0 * best, 1.0)
-        while self.deviance(high) < level:
-            high *= 2.0
-        return float(brentq(lambda mu2: self.deviance(mu2) - level, best, high))
 
 
 def xenon_spectrum(experiment: Experiment, cl: float, releases: Path | None = None) -> Outcome:
@@ -129,8 +56,17 @@ def xenon_spectrum(experiment: Experiment, cl: float, releases: Path | None = No
     fit = spectrum_fit(experiment, releases)
     syst = experiment.inputs["background_syst"]
     prior = f"known to {100 * syst:g} %" if syst else "free"
-    convention = f"{one_sided(cl)}; background shape as published, normalisation {prior}"
-    return Outcome(math.sqrt(fit.upper(cl) * MU2_REFERENCE), PROFILE, convention)
+    background = f"background shape as published, normalisation {prior}"
+    if experiment.kind != "interval":
+        upper = math.sqrt(fit.upper(cl) * MU2_REFERENCE)
+        return Outcome(upper, PROFILE, f"{one_sided(cl)}; {background}")
+    threshold = profile_threshold(cl, sides=2)
+    low, high = (math.sqrt(end * MU2_REFERENCE) for end in fit.ends(threshold))
+    convention = (
+        f"{100 * cl:g} % CL two-sided interval from {low:.2g} to {high:.2g}, "
+        f"-2 Delta ln L = {threshold:.3f}; {background}"
+    )
+    return Outcome(high, "profile_two_sided", convention)
 
 
 def spectrum_fit(
@@ -260,6 +196,12 @@ def on_off(experiment: Experiment, cl: float) -> Outcome:
     Outcome
         Median limit without a moment: the difference is Gaussian in mu^2.
     """
+    upper, convention = gaussian_limit(0.0, on_off_sigma(experiment), cl)
+    return Outcome(math.sqrt(upper), PROFILE, f"expected: {convention}; statistics only")
+
+
+def on_off_sigma(experiment: Experiment) -> float:
+    """Statistical uncertainty of the squared moment of a row ``on_off`` [Bohr magneton^2]."""
     inputs = experiment.inputs
     low, high = (end / KEV for end in inputs["recoil_energy"])
     width = inputs["bin_width"] / KEV
@@ -269,9 +211,7 @@ def on_off(experiment: Experiment, cl: float) -> Outcome:
     days_on, days_off = inputs["hours_on"] / 24.0, inputs["hours_off"] / 24.0
     per_day = inputs["background"] * np.diff(edges) / inputs["mass"]  # [1/(kg^2 day)]
     variance = per_day * (1.0 / days_on + 1.0 / days_off)
-    sigma = 1.0 / math.sqrt(np.sum(signal**2 / variance))
-    upper, convention = gaussian_limit(0.0, sigma, cl)
-    return Outcome(math.sqrt(upper), PROFILE, f"expected: {convention}; statistics only")
+    return 1.0 / math.sqrt(np.sum(signal**2 / variance))
 
 
 def _spectrum(inputs: Any, window: tuple[float, float], releases: Path | None) -> RecoilSpectrum:

@@ -7,7 +7,7 @@ Right far from the bound and for many events; near s = 0 the thresholds are too 
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
-from .constructions import POINTS, Effort, Outcome, accepted, profile_expected
+from .constructions import POINTS, Effort, Outcome, accepted, no_band, profile_expected
 from .count_expectation import ExpectedLimits
 from .count_likelihood import profile_threshold
 from .fit import Fitter, crossing
@@ -43,14 +43,14 @@ def profile(fit: Fitter, cl: float, effort: Effort, *, sides: int) -> Outcome:
     statistic = fit.statistic(signals)
     # Of the unbounded statistic: chi-square, or half of it at one side.
     p = (2.0 if sides == 2 else 1.0) * ndtr(-np.sqrt(statistic))
-    curve = Curve(signals, statistic, critical, p, np.zeros(len(signals)))
+    curve = Curve(signals, statistic, critical, p, 0.0 * signals, no_band(len(signals)))
     if not effort.expected:
         return Outcome(intervals, 0.0, None, curve)
     null = fit.asimov()
     reach = (np.sqrt(threshold) + 2.3) ** 2
     top = max(top, null.reach(reach))
-    found = profile_expected(fit, np.linspace(0.0, top, 2 * POINTS), threshold, effort)
-    return found._replace(intervals=intervals, curve=curve)
+    expected, made = profile_expected(fit, np.linspace(0.0, top, 2 * POINTS), threshold, effort)
+    return Outcome(intervals, 0.0, expected, curve, *made)
 
 
 def cls(fit: Fitter, cl: float, expected: bool) -> Outcome:
@@ -73,23 +73,25 @@ def cls(fit: Fitter, cl: float, expected: bool) -> Outcome:
         observed = np.where(fit.best[0] <= signals, fit.statistic(signals), 0.0)
         return asymptotic_cls(observed, null.statistic(signals))
 
-    def expected_at(sigma: float) -> float:
-        def excess(signals: Floats) -> Floats:
-            return alpha - ndtr(sigma - np.sqrt(null.statistic(signals))) / ndtr(sigma)
+    def typical(sigma: float, signals: Floats) -> Floats:
+        return np.asarray(ndtr(sigma - np.sqrt(null.statistic(signals))) / ndtr(sigma))
 
-        return crossing(excess, 0.0, top)
+    def expected_at(sigma: float) -> float:
+        return crossing(lambda signals: alpha - typical(sigma, signals), 0.0, top)
 
     # More than an experiment three standard deviations up needs.
     reach = (3.0 - float(ndtri(1.0 - cl))) ** 2
     top = max(null.reach(reach), fit.reach(reach))
     alpha = 1.0 - cl
     upper = crossing(lambda s: alpha - ratio(s), 0.0, top)
-    limits = None
+    limits, signals = None, np.linspace(0.0, 1.5 * upper, POINTS)
+    band = no_band(POINTS)
     if expected:
         limits = ExpectedLimits(*map(expected_at, _SIGMAS))
-    signals = np.linspace(0.0, 1.5 * upper, POINTS)
+        signals = np.linspace(0.0, max(1.5 * upper, 1.2 * limits.plus_two_sigma), 2 * POINTS)
+        band = np.array([typical(sigma, signals) for sigma in _SIGMAS])
     nothing = np.full(len(signals), np.nan)
-    curve = Curve(signals, fit.statistic(signals), nothing, ratio(signals), 0.0 * signals)
+    curve = Curve(signals, fit.statistic(signals), nothing, ratio(signals), 0.0 * signals, band)
     return Outcome(((0.0, upper),), 0.0, limits, curve)
 
 
@@ -101,9 +103,3 @@ def asymptotic_cls(statistic: Floats, asimov: Floats) -> Floats:
     beyond = (statistic - asimov) / (2.0 * size)
     shifted = np.where(root <= size, root - size, beyond)
     return np.exp(log_ndtr(-(shifted + size)) - log_ndtr(-shifted))
-
-
-def discovery(fit: Fitter) -> tuple[float, float]:
-    """Statistic q0 of no signal, and its one-sided p-value."""
-    q0 = float(fit.statistic(np.zeros(1))[0])
-    return q0, float(ndtr(-np.sqrt(q0)))

@@ -1,4 +1,4 @@
-"""Limits by toys: Feldman-Cousins with profiled nuisance parameters, and CLs.
+"""What the constructions of limits by toys share: which signals to test, toys there, crossings.
 
 At every tested s, toys are drawn with the nuisance parameters that fit the data best there (profile
 construction), their measurements included. Ordering and statistic are those of the profile
@@ -6,18 +6,18 @@ likelihood ratio with s_hat >= 0.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from .count_expectation import ExpectedLimits
-from .count_likelihood import profile_threshold
+from .drawing import hypothesis
 from .fit import Fitter, crossing
 from .model import Floats
 from .result import Curve
-from .toys import Experiment, Mapper, Toys, hypothesis, run
+from .toys import Experiment, Mapper, Store, Toys, run_all
 
 TIE = 1e-9
 """Statistics closer than this count as equal: rounding must not decide a tie."""
@@ -43,19 +43,56 @@ class Outcome(NamedTuple):
 
 
 class Effort(NamedTuple):
-    """How much to do: toys per signal, of which as many for what is expected, seed, workers."""
+    """How much to do, and where.
+
+    Attributes
+    ----------
+    toys, expected : int
+        Toys per tested signal, and those without a moment for what is expected.
+    seed, first : int
+        Seed, and number of the first toy.
+    mapper : callable
+    store : Store, optional
+        See :func:`.toys.run_all`.
+    """
 
     toys: int
     expected: int
     seed: int
     mapper: Mapper = map
+    first: int = 0
+    store: Store | None = None
+
+    def run(self, experiments: list[Experiment], toys: int) -> list[Toys]:
+        """Make the toys of some experiments."""
+        return run_all(experiments, toys, self.mapper, first=self.first, store=self.store)
 
 
-def grid(fit: Fitter, threshold: float, expected: float) -> Floats:
-    """Signals to test: those with a statistic below a threshold, the best one among them.
+class Tested(NamedTuple):
+    """Toys at the tested signals.
 
-    And, if that is not 0, up to where a typical experiment has the statistic ``expected``.
+    Attributes
+    ----------
+    points : ndarray, shape (n, positions)
+        Tested signals with the nuisance parameters that fit the data.
+    statistic : ndarray, shape (n,)
+        That of the data.
+    toys : list of Toys
+        At each signal.
     """
+
+    points: Floats
+    statistic: Floats
+    toys: list[Toys]
+
+    @property
+    def signals(self) -> Floats:
+        """Tested s, ascending; shape (n,)."""
+        return np.asarray(self.points[:, 0])
+
+
+def span(fit: Fitter, threshold: float) -> tuple[float, float]:
+    """Signals where the statistic falls below a threshold and rises above it again; from 0."""
     high = crossing(lambda s: fit.statistic(s) - threshold, fit.best[0], fit.reach(threshold))
     low = 0.0
     if fit.statistic(np.zeros(1))[0] > threshold:
@@ -63,6 +100,15 @@ def grid(fit: Fitter, threshold: float, expected: float) -> Floats:
         low = fit.best[0] - crossing(
             lambda d: fit.statistic(fit.best[0] - d) - threshold, 0.0, fit.best[0]
         )
+    return low, high
+
+
+def grid(fit: Fitter, threshold: float, expected: float) -> Floats:
+    """Signals to test: those with a statistic below a threshold, the best one among them.
+
+    And, if that is not 0, up to where a typical experiment has the statistic ``expected``.
+    """
+    low, high = span(fit, threshold)
     signals = np.union1d(np.linspace(low, high, POINTS), fit.best[:1])
     if expected:
         null = fit.asimov()
@@ -96,55 +142,35 @@ def null_experiment(fit: Fitter, points: Floats, seed: int) -> Experiment:
     return Experiment(fit.model, where, tuple(points[:, 0]), points, (seed, _NULL))
 
 
-def feldman_cousins(fit: Fitter, cl: float, effort: Effort) -> Outcome:
-    """Feldman-Cousins interval with profiled nuisance parameters.
+def toys_where_the_limit_is(
+    fit: Fitter,
+    effort: Effort,
+    threshold: float,
+    reach: float,
+    enough: Callable[[Tested], bool],
+    zero: bool,
+) -> Tested:
+    """Make toys at tested signals, in a range that grows until it holds the limit.
 
     Parameters
     ----------
     fit : Fitter
-    cl : float
     effort : Effort
-
-    Returns
-    -------
-    Outcome
-        Critical values are interpolated between the tested signals, the statistic of the data is
-        computed wherever it is needed.
+    threshold, reach : float
+        See :func:`grid`; the threshold is that of the first range.
+    enough : callable
+        Whether the limit is inside.
+    zero : bool
+        Whether to test s = 0 too.
     """
-    threshold = 1.6 * profile_threshold(cl, sides=2) + 0.4
-    # Up to an experiment two standard deviations up.
-    reach = (math.sqrt(profile_threshold(cl, sides=2)) + 2.2) ** 2 if effort.expected else 0.0
     while True:
-        points = fit.at(grid(fit, threshold, reach))
-        signals, statistic = points[:, 0], fit.statistic(points[:, 0], points)
-        made = [run(e, effort.toys, effort.mapper) for e in experiments(fit, points, effort.seed)]
-        ordered = [np.sort(toys.t[0]) for toys in made]
-        critical = np.array([_quantile(t, cl) for t in ordered])
-        outside = statistic > critical
-        if outside[-1] and (outside[0] or signals[0] == 0.0):
-            break
+        signals = grid(fit, threshold, reach)
+        points = fit.at(signals if zero else signals[signals > 0.0])
+        made = effort.run(experiments(fit, points, effort.seed), effort.toys)
+        found = Tested(points, fit.statistic(points[:, 0], points), made)
+        if enough(found):
+            return found
         threshold *= 1.5
-    p = np.array([np.mean(t >= own - TIE) for t, own in zip(ordered, statistic, strict=True)])
-    intervals = accepted(fit, signals, critical)
-    error = _error(fit, intervals[-1][1], signals, [_spread(t, cl) for t in ordered])
-    null, expected = [], None
-    if effort.expected:
-        null.append(run(null_experiment(fit, points, effort.seed), effort.expected, effort.mapper))
-        expected = _expected(signals, null[0].t, critical)
-    curve = Curve(signals, statistic, critical, p, np.sqrt(p * (1.0 - p) / effort.toys))
-    return Outcome(intervals, error, expected, curve, *_counts([*made, *null]))
-
-
-def _quantile(ordered: Floats, cl: float) -> float:
-    """Smallest value that at least a fraction ``cl`` of the toys do not exceed."""
-    return float(ordered[min(math.ceil(cl * len(ordered)), len(ordered)) - 1])
-
-
-def _spread(ordered: Floats, cl: float) -> float:
-    """Monte Carlo error of a quantile, from its neighbours in the order."""
-    step = math.sqrt(cl * (1.0 - cl) / len(ordered))
-    high, low = _quantile(ordered, min(cl + step, 1.0)), _quantile(ordered, cl - step)
-    return 0.5 * (high - low)
 
 
 def accepted(fit: Fitter, signals: Floats, critical: Floats) -> tuple[tuple[float, float], ...]:
@@ -170,17 +196,7 @@ def accepted(fit: Fitter, signals: Floats, critical: Floats) -> tuple[tuple[floa
     return tuple(found)
 
 
-def _error(fit: Fitter, upper: float, signals: Floats, spreads: list[float]) -> float:
-    """Monte Carlo error of an end: of the critical value there, over the slope of the statistic."""
-    right = min(int(np.searchsorted(signals, upper)), len(signals) - 1)
-    weight = (upper - signals[right - 1]) / (signals[right] - signals[right - 1])
-    spread = math.hypot((1.0 - weight) * spreads[right - 1], weight * spreads[right])
-    step = 1e-3 * fit.width
-    low, high = fit.statistic(np.array([max(upper - step, 0.0), upper + step]))
-    return float(spread * 2.0 * step / (high - low)) if high > low else math.nan
-
-
-def _expected(signals: Floats, t: Floats, critical: Floats) -> ExpectedLimits:
+def expected_ends(signals: Floats, t: Floats, critical: Floats) -> ExpectedLimits:
     """Quantiles of the upper limits of toys: t has the shape (signals, toys)."""
     ends = np.quantile(last_crossing(signals, t - critical[:, None]), QUANTILES)
     return ExpectedLimits(*map(float, ends))
@@ -198,87 +214,27 @@ def last_crossing(signals: Floats, excess: Floats) -> Floats:
     return signals[last] + weight * (signals[last + 1] - signals[last])
 
 
-def profile_expected(fit: Fitter, signals: Floats, threshold: float, effort: Effort) -> Outcome:
-    """Expected limits of a method with one critical value for all signals."""
+def exceeding(ordered: Floats, values: Floats) -> Floats:
+    """Part of toys, ordered by their statistic, whose statistic is not below each value."""
+    return 1.0 - np.searchsorted(ordered, values - TIE) / len(ordered)
+
+
+def profile_expected(
+    fit: Fitter, signals: Floats, threshold: float, effort: Effort
+) -> tuple[ExpectedLimits, tuple[int, int, int]]:
+    """Expected limits of a method with one critical value for all signals; counts of its fits."""
     points = fit.at(signals)
-    null = run(null_experiment(fit, points, effort.seed), effort.expected, effort.mapper)
-    expected = _expected(signals, null.t, np.full(len(signals), threshold))
-    empty = Curve(*(np.zeros(0),) * 5)
-    return Outcome((), 0.0, expected, empty, *_counts([null]))
+    null = effort.run([null_experiment(fit, points, effort.seed)], effort.expected)
+    found = expected_ends(signals, null[0].t, np.full(len(signals), threshold))
+    return found, counts(null)
 
 
-def cls(fit: Fitter, cl: float, effort: Effort) -> Outcome:
-    """CLs upper limit by toys, with the statistic that is 0 above the tested signal.
-
-    Parameters
-    ----------
-    fit : Fitter
-    cl : float
-    effort : Effort
-
-    Returns
-    -------
-    Outcome
-        Expected limits are where the quantiles of CLs of toys without a moment cross 1 - cl.
-    """
-    threshold = 1.6 * profile_threshold(cl, sides=2) + 0.4
-    reach = (2.2 - ndtri((1.0 - cl) * QUANTILES[-1])) ** 2 if effort.expected else 0.0
-    while True:
-        signals = grid(fit, threshold, reach)
-        points = fit.at(signals[signals > 0.0])
-        signals = points[:, 0]
-        made = [run(e, effort.toys, effort.mapper) for e in experiments(fit, points, effort.seed)]
-        null = run(null_experiment(fit, points, effort.seed), effort.toys, effort.mapper)
-        observed = _one_sided(fit.statistic(signals, points), fit.best[0], signals)
-        background = _one_sided(null.t, null.best, signals[:, None])
-        both = [_one_sided(toys.t[0], toys.best, s) for toys, s in zip(made, signals, strict=True)]
-        p_both = np.array([np.mean(q >= own - TIE) for q, own in zip(both, observed, strict=True)])
-        p_null = np.mean(background >= observed[:, None] - TIE, axis=1)
-        ratio = np.divide(p_both, p_null, out=np.zeros_like(p_both), where=p_null > 0.0)
-        if ratio[-1] < 1.0 - cl:
-            break
-        threshold *= 1.5
-    relative = [(1.0 - p) / np.maximum(p * effort.toys, 1.0) for p in (p_both, p_null)]
-    errors = ratio * np.sqrt(sum(relative))
-    upper, slope = _falls_to(signals, ratio, 1.0 - cl)
-    error = float(np.interp(upper, signals, errors)) / abs(slope)
-    expected = None
-    if effort.expected:
-        quantiles = _cls_quantiles(background, both)
-        expected = ExpectedLimits(*(_falls_to(signals, row, 1.0 - cl)[0] for row in quantiles))
-    nothing = np.full(len(signals), np.nan)
-    curve = Curve(signals, observed, nothing, ratio, errors)
-    counts = _counts([*made, null])
-    return Outcome(((0.0, upper),), error, expected, curve, *counts)
-
-
-def _one_sided(t: Floats, best: Floats | float, signals: Floats | float) -> Floats:
-    return np.where(best <= signals, t, 0.0)
-
-
-def _cls_quantiles(background: Floats, both: list[Floats]) -> Floats:
-    """Quantiles of CLs of toys without a moment, at each signal: shape (5, signals)."""
-    result = np.empty((len(QUANTILES), len(both)))
-    for i, (null, signal) in enumerate(zip(background, both, strict=True)):
-        p_null = 1.0 - np.searchsorted(np.sort(null), null - TIE) / len(null)
-        p_both = 1.0 - np.searchsorted(np.sort(signal), null - TIE) / len(signal)
-        result[:, i] = np.quantile(p_both / p_null, QUANTILES)
-    return result
-
-
-def _falls_to(signals: Floats, values: Floats, level: float) -> tuple[float, float]:
-    """Last signal at which values fall to a level, straight in their logarithm; the slope there."""
-    above: NDArray[np.int64] = np.flatnonzero(values > level)
-    i = min(int(above[-1]), len(signals) - 2) if len(above) else 0
-    tiny = 1e-12
-    logs = np.log(np.maximum(values[i : i + 2], tiny))
-    slope = (logs[1] - logs[0]) / (signals[i + 1] - signals[i])
-    if slope >= 0.0:
-        return float(signals[i + 1]), math.nan
-    s = signals[i] + (math.log(level) - logs[0]) / slope
-    return float(max(s, 0.0)), float(slope * level)
-
-
-def _counts(made: list[Toys]) -> tuple[int, int, int]:
+def counts(made: list[Toys]) -> tuple[int, int, int]:
+    """Fits, those by full Newton steps, those that ended below 0."""
     fits = sum(toys.t.size + len(toys.best) for toys in made)
     return fits, sum(toys.fallback for toys in made), sum(toys.negative for toys in made)
+
+
+def no_band(n: int) -> Floats:
+    """Band of a curve that has none."""
+    return np.zeros((0, n))

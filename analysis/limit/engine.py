@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .expectation import Expectation, product
-from .likelihood import Data, curvature, gradient, objective
+from .likelihood import Data, gradient, objective
 from .model import Floats
+from .newton import newton
 
 Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -25,8 +26,8 @@ TOLERANCE = 1e-8
 
 _MEMORY = 12
 _EVALUATIONS = 60
-_NEWTON_STEPS = 200
-_DIFFERENCE = 1e-5
+# Of -ln L, more than rounding.
+_RISE = 1e-7
 _RUNNING, _DONE, _FAILED = 0, 1, 2
 
 
@@ -286,113 +287,12 @@ def minimise(
         gradients, valid = gradient(model, data, toys, trial)
         used[toys] += 1
         _judge(state, toys, trial, gradients, valid)
-    fallback = state.status != _DONE
-    for i in np.flatnonzero(fallback):
+    again = state.status != _DONE
+    if not model.convex:
+        # Steps that look at slopes alone may leave the valley.
+        again |= objective(model, data, state.x)[0] > objective(model, data, start)[0] + _RISE
+    for i in np.flatnonzero(again):
         own = data.take(np.array([i]))
         state.x[i] = newton(model, own, start[i], fixed=fixed)
     values, negative = objective(model, data, state.x)
-    return Fits(state.x, values, used, fallback, negative)
-
-
-def search(
-    model: Expectation,
-    data: Data,
-    start: Floats,
-    metric: Floats,
-    *,
-    fixed: bool,
-    tolerance: float = TOLERANCE,
-) -> Fits:
-    """Fit every data set from each side of the folded parameters, and keep the best fits.
-
-    Parameters and result are those of :func:`minimise`.
-    """
-    starts = model.branches(start)
-    if len(starts) == 1:
-        return minimise(model, data, start, metric, fixed=fixed, tolerance=tolerance)
-    found = []
-    for branch in starts:
-        possible = np.isfinite(objective(model, data, branch)[0])
-        begin = np.where(possible[:, None], branch, start)
-        found.append(minimise(model, data, begin, metric, fixed=fixed, tolerance=tolerance))
-    best = np.argmin([fits.values for fits in found], axis=0)
-    toys = np.arange(len(start))
-    return Fits(
-        np.array([fits.points for fits in found])[best, toys],
-        np.array([fits.values for fits in found])[best, toys],
-        np.sum([fits.evaluations for fits in found], axis=0),
-        np.any([fits.fallback for fits in found], axis=0),
-        np.array([fits.negative for fits in found])[best, toys],
-    )
-
-
-def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Floats:
-    """Fit one data set by damped Newton steps to the precision of the machine.
-
-    Parameters
-    ----------
-    model : Expectation
-    data : Data
-        With one row.
-    start : ndarray, shape (positions,)
-    fixed : bool
-        See :func:`minimise`.
-
-    Returns
-    -------
-    ndarray, shape (positions,)
-
-    Raises
-    ------
-    ArithmeticError
-        If it does not converge.
-    """
-    x, only = start.copy(), np.zeros(1, dtype=np.int64)
-    value = objective(model, data, x[None])[0][0]
-    if not np.isfinite(value):
-        raise ArithmeticError("a fit starts where its data have no probability")
-    for _ in range(_NEWTON_STEPS):
-        slope = gradient(model, data, only, x[None])[0][0]
-        free = np.ones(len(x), dtype=bool)
-        free[0] = not fixed and (x[0] > 0.0 or slope[0] < 0.0)
-        hessian = second_derivatives(model, data, x)
-        # Between two minima a direction may curve down: there, the part that never does.
-        if not np.linalg.eigvalsh(hessian[np.ix_(free, free)]).min(initial=0.0) >= 0.0:
-            hessian = curvature(model, data.n[0], x)
-        direction = _newton_direction(hessian, slope, free)
-        if free[0] and x[0] <= 0.0 and direction[0] < 0.0:
-            free[0] = False
-            direction = _newton_direction(hessian, slope, free)
-        decrement = -slope @ direction
-        if decrement < 1e-13:
-            return x
-        limit = -x[0] / direction[0] if free[0] and direction[0] < 0.0 else np.inf
-        length = min(1.0, limit)
-        while True:
-            trial = x + length * direction
-            trial[0] = 0.0 if length == limit else max(trial[0], 0.0)
-            new = objective(model, data, trial[None])[0][0]
-            if new <= value - 1e-4 * length * decrement:
-                break
-            length *= 0.5
-            if length * decrement < 1e-13:
-                return x
-        x, value = trial, new
-    raise ArithmeticError(f"a fit did not converge in {_NEWTON_STEPS} Newton steps")
-
-
-def second_derivatives(model: Expectation, data: Data, x: Floats) -> Floats:
-    """All second derivatives, from differences of the analytic gradient."""
-    steps = _DIFFERENCE * np.eye(len(x))
-    both = np.concatenate([x + steps, x - steps])
-    slopes, _ = gradient(model, data, np.zeros(len(both), dtype=np.int64), both)
-    half = (slopes[: len(x)] - slopes[len(x) :]) / (2.0 * _DIFFERENCE)
-    return np.asarray(0.5 * (half + half.T))
-
-
-def _newton_direction(hessian: Floats, slope: Floats, free: Bools) -> Floats:
-    direction = np.zeros_like(slope)
-    # Without any events a direction may have no curvature of its own.
-    ridge = 1e-12 * np.eye(free.sum()) * max(float(np.trace(hessian)), 1e-300)
-    direction[free] = -np.linalg.solve(hessian[np.ix_(free, free)] + ridge, slope[free])
-    return direction
+    return Fits(state.x, values, used, again, negative)

@@ -6,11 +6,13 @@ import numpy as np
 
 from fileset.errors import InputError
 
-from .engine import newton, search
-from .expectation import Expectation, compiled
+from .branches import search, turned
+from .compiling import compiled
+from .drawing import expectation_at
+from .expectation import Expectation
 from .likelihood import Data, best_factors, curvature, expectation, objective
 from .model import BinnedModel, Floats
-from .toys import expectation_at
+from .newton import newton
 
 _PRECISE = 1e-13
 _SINGULAR = 1e12
@@ -39,9 +41,11 @@ class Fitter:
 
     def __init__(self, model: Expectation, data: Data) -> None:
         self.model, self.data = model, data
-        starts = model.branches(np.zeros((1, model.positions)))
-        possible = [s[0] for s in starts if np.isfinite(objective(model, data, s)[0][0])]
-        ends = [newton(model, data, s, fixed=False) for s in possible or [0.0 * starts[0][0]]]
+        first = newton(model, data, np.zeros(model.positions), fixed=False)
+        others = [
+            s for s in turned(model, first[None]) if np.isfinite(objective(model, data, s)[0])
+        ]
+        ends = [first, *(newton(model, data, other[0], fixed=False) for other in others)]
         values = [float(objective(model, data, end[None])[0][0]) for end in ends]
         self.best, self.value = ends[int(np.argmin(values))], min(values)
         fisher = curvature(model, expectation_at(model, self.best), self.best)

@@ -5,6 +5,7 @@ a moment is possible and nothing else, the first event would decide.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,15 +17,22 @@ from processors.templates import Templates
 from ..covariance import Floats
 from ..shifts import default_samples, shifts
 from ..systematics import Systematics, systematics
+from .contours import Contribution
 from .model import MOMENT_UNIT, Channel, Model, Parameter, Sample
 
 SIGNAL_SAMPLE = "magnetic"
 
 
-def model_of(
+def model_of(kind: type[Model], templates: Templates, **options: Any) -> Model:
+    """Make a model of the templates of a run: see :func:`model_and_others`, without others."""
+    return model_and_others(kind, templates, **options)[0]
+
+
+def model_and_others(
     kind: type[Model],
     templates: Templates,
     *,
+    others: Mapping[str, Mapping[str, float]] | None = None,
     pot: float | None = None,
     channel: str = "nd",
     name: str = "spectrum",
@@ -35,14 +43,16 @@ def model_of(
     symmetrise: Collection[str] = (),
     interpolation: str = "code4p",
     mc_statistics: bool = True,
-) -> Model:
-    """Make a model of the templates of a run.
+) -> tuple[Model, dict[str, Contribution]]:
+    """Make a model of the templates of a run, and templates of a second quantity beside it.
 
     Parameters
     ----------
     kind : type
         Of the model to make.
     templates : Templates
+    others : mapping of str to mapping, optional
+        Templates with their coefficients, of what is to be scanned beside s: :mod:`.contours`.
     pot : float, optional
         Exposure [POT]; that of the data by default, and required without data.
     channel : str
@@ -60,8 +70,9 @@ def model_of(
 
     Returns
     -------
-    model of that kind
+    model : model of that kind
         One background sample per truth category with events; data if the templates have some.
+    others : dict of str to Contribution
 
     Raises
     ------
@@ -75,33 +86,38 @@ def model_of(
         )
     exposure = pot or templates.data_pot
     samples = {n: parts for n, parts in default_samples(templates, name).items() if n in CATEGORIES}
+    backgrounds = len(samples)
     samples[SIGNAL_SAMPLE] = dict(signal or coefficients(mu_nu=MOMENT_UNIT))
+    samples |= {n: dict(parts) for n, parts in (others or {}).items()}
     found = systematics(
         shifts(templates, exposure, name, axes, samples), keep, symmetrise, interpolation
     )
-    count = len(samples)
-    variance = found.statistical_variance if mc_statistics else 0.0 * found.nominal
-    nominal = found.nominal.reshape(count, -1)
-    edges = _edges(nominal[:-1].sum(axis=0), min_background)
+    nominal = found.nominal.reshape(len(samples), -1)
+    edges = _edges(nominal[:backgrounds].sum(axis=0), min_background)
 
     def merged(rows: Floats) -> Floats:
-        apart = rows.reshape(*rows.shape[:-1], count, -1)
+        apart = rows.reshape(*rows.shape[:-1], len(samples), -1)
         return np.add.reduceat(apart, edges, axis=-1)
 
-    return kind(
+    arrays = {n: merged(getattr(found, n)) for n in ("nominal", "up", "down")}
+    arrays["mc_variance"] = merged(found.statistical_variance * float(mc_statistics))
+    own: dict[str, Any] = {n: array[..., : backgrounds + 1, :] for n, array in arrays.items()}
+    model = kind(
         channels=(Channel(channel, len(edges)),),
-        samples=tuple(Sample(n, n == SIGNAL_SAMPLE) for n in samples),
+        samples=tuple(Sample(n, n == SIGNAL_SAMPLE) for n in [*samples][: backgrounds + 1]),
         parameters=_parameters(found),
-        nominal=merged(found.nominal),
-        mc_variance=merged(variance),
-        up=merged(found.up),
-        down=merged(found.down),
-        high=np.ones((len(found.nuisances), count)),
-        low=np.ones((len(found.nuisances), count)),
+        high=np.ones((len(found.nuisances), backgrounds + 1)),
+        low=np.ones((len(found.nuisances), backgrounds + 1)),
         observed=_observed(templates, found, name, edges),
         pot=exposure,
         origin=found.origin,
+        **own,
     )
+    rows = {n: backgrounds + 1 + i for i, n in enumerate(others or {})}
+    return model, {
+        n: Contribution(**{a: array[..., row, :] for a, array in arrays.items()})
+        for n, row in rows.items()
+    }
 
 
 def _parameters(found: Systematics) -> tuple[Parameter, ...]:

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .engine import second_derivatives
 from .fit import Fitter
 from .likelihood import curvature
 from .model import BinnedModel
+from .newton import second_derivatives
 
 
 class ParameterImpact(NamedTuple):

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any
 
 from fileset.errors import InputError, closest
 
-from . import asymptotic, constructions
+from . import asymptotic
+from .bayes import bayes
+from .cls_toys import cls
 from .constructions import Effort, Outcome
 from .count_likelihood import profile_threshold
+from .feldman_cousins_toys import feldman_cousins
 from .fit import Fitter
 from .model import BinnedModel
 from .result import ModelLimit
-from .toys import Mapper, with_workers
+from .toys import BLOCK, Mapper, Store, with_workers
 
 _PROFILED = "nuisance parameters profiled"
+_AVERAGED = "nuisance parameters averaged over their constraints, Monte Carlo factors by Laplace"
 _CONSTRUCTION = (
     "toys with the nuisance parameters that fit the data at each s, their measurements varied"
 )
@@ -23,12 +26,12 @@ _Method = Callable[[Fitter, float, Effort], Outcome]
 
 METHODS: dict[str, tuple[_Method, str]] = {
     "fc": (
-        constructions.feldman_cousins,
+        feldman_cousins,
         "two-sided Feldman-Cousins interval, likelihood-ratio ordering with s >= 0; "
         f"{_CONSTRUCTION}",
     ),
     "cls": (
-        constructions.cls,
+        cls,
         f"one-sided upper limit, CLs with q_tilde, s_hat >= 0; {_CONSTRUCTION}",
     ),
     "cls_asymptotic": (
@@ -44,8 +47,19 @@ METHODS: dict[str, tuple[_Method, str]] = {
         lambda fit, cl, effort: asymptotic.profile(fit, cl, effort, sides=2),
         f"two-sided interval, -2 Delta ln L = {{two:.3f}} (chi-square); {_PROFILED}",
     ),
+    "bayes_s": (
+        lambda fit, cl, effort: bayes(fit, cl, effort, prior="s"),
+        f"one-sided Bayesian upper limit, prior flat in s (flat in mu^2); {_AVERAGED}",
+    ),
+    "bayes_mu": (
+        lambda fit, cl, effort: bayes(fit, cl, effort, prior="mu"),
+        f"one-sided Bayesian upper limit, prior flat in mu (1/sqrt(s) in s); {_AVERAGED}",
+    ),
 }
 """Name to what computes it, and the convention."""
+
+SAMPLED = ("fc", "cls", "bayes_s", "bayes_mu")
+"""Those whose limit itself has a Monte Carlo error."""
 
 
 def limit(
@@ -57,6 +71,8 @@ def limit(
     expected: int = 1_000,
     seed: int = 1,
     workers: int | Executor = 1,
+    first_toy: int = 0,
+    store: Store | None = None,
 ) -> ModelLimit:
     """Limit on s, and on the moment.
 
@@ -69,13 +85,18 @@ def limit(
     cl : float
         Confidence level; there is no default.
     toys : int
-        Per tested signal.
+        Per tested signal; for Bayesian limits draws of the nuisance parameters.
     expected : int
         Toys without a moment for the expected limits; 0 for none.
     seed : int
         The same gives the same result to the last bit.
     workers : int or Executor
-        Threads, or what has a ``map`` of its own.
+        Threads, or what has a ``map`` of its own, such as a dask cluster
+        (:func:`processors.executors.open_executor`).
+    first_toy : int
+        Number of the first toy, a multiple of 256: others than those from 0 on.
+    store : Store, optional
+        Blocks of toys that were made before, and those that will be: see :mod:`.toys_file`.
 
     Returns
     -------
@@ -95,20 +116,32 @@ def limit(
         raise InputError(
             f"toys = {toys}, expected = {expected}; {100 * cl:g} % needs at least {least} toys"
         )
+    if first_toy < 0 or first_toy % BLOCK:
+        raise InputError(f"first toy {first_toy}, expected a multiple of {BLOCK}")
     function, words = METHODS[method]
     fit = Fitter.of(model)
 
     def work(mapper: Mapper) -> Outcome:
-        return function(fit, cl, Effort(toys, expected, seed, mapper))
+        return function(fit, cl, Effort(toys, expected, seed, mapper, first_toy, store))
 
-    found = work(workers.map) if isinstance(workers, Executor) else with_workers(workers, work)
-    return _result(model, fit, found, method=method, cl=cl, words=words, toys=toys, seed=seed)
+    effort = {"toys": toys if method in SAMPLED else 0, "expected_toys": expected, "seed": seed}
+    if method == "cls_asymptotic":
+        effort["expected_toys"] = 0
+    elif method == "cls" and expected:
+        effort["expected_toys"] = toys
+    return _result(model, fit, with_workers(workers, work), method, cl, words, effort)
 
 
-def _result(model: BinnedModel, fit: Fitter, found: Outcome, **facts: Any) -> ModelLimit:
-    thresholds = {
-        n: profile_threshold(facts["cl"], sides=i + 1) for i, n in enumerate(("one", "two"))
-    }
+def _result(
+    model: BinnedModel,
+    fit: Fitter,
+    found: Outcome,
+    method: str,
+    cl: float,
+    words: str,
+    effort: dict[str, int],
+) -> ModelLimit:
+    one, two = (profile_threshold(cl, sides=sides) for sides in (1, 2))
     return ModelLimit(
         lower=found.intervals[0][0],
         upper=found.intervals[-1][1],
@@ -116,11 +149,9 @@ def _result(model: BinnedModel, fit: Fitter, found: Outcome, **facts: Any) -> Mo
         best=float(fit.best[0]),
         upper_error=found.upper_error,
         expected=found.expected,
-        method=facts["method"],
-        convention=f"{100 * facts['cl']:g} % CL {facts['words'].format(**thresholds)}",
-        confidence_level=facts["cl"],
-        toys=facts["toys"] if facts["method"] in ("fc", "cls") else 0,
-        seed=facts["seed"],
+        method=method,
+        convention=f"{100 * cl:g} % CL {words.format(one=one, two=two)}",
+        confidence_level=cl,
         fits=found.fits,
         fallback=found.fallback,
         negative=found.negative,
@@ -129,4 +160,5 @@ def _result(model: BinnedModel, fit: Fitter, found: Outcome, **facts: Any) -> Mo
         pot=model.pot,
         affine=model.affine,
         origin=model.origin,
+        **effort,
     )

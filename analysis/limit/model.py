@@ -222,67 +222,6 @@ class BinnedModel:
         return replace(self, parameters=(*self.parameters, parameter), **more)
 
 
-def combine(models: Sequence[Model]) -> Model:
-    """Put the channels of several models side by side.
-
-    Parameters
-    ----------
-    models : sequence of one kind of model
-        Samples and parameters of one name are one; channels must differ.
-
-    Returns
-    -------
-    model of that kind
-        With data if all have some; exposures are not added and the result has none.
-
-    Raises
-    ------
-    InputError
-        If one name means different things, or the units differ.
-    """
-    if len({model.unit for model in models}) != 1:
-        raise InputError("models to combine have s in different units; scale their signals alike")
-    samples = _union([sample for model in models for sample in model.samples], "sample")
-    parameters = _union([p for model in models for p in model.parameters], "parameter")
-    rows = {sample.name: i for i, sample in enumerate(samples)}
-    numbers = {parameter.name: i for i, parameter in enumerate(parameters)}
-    factors = np.ones((2, len(parameters), len(samples)))
-    blocks: dict[str, list[Any]] = {"nominal": [], "mc_variance": [], "up": [], "down": []}
-    for model in models:
-        own_rows = [rows[sample.name] for sample in model.samples]
-        own = np.ix_([numbers[p.name] for p in model.parameters], own_rows)
-        for values, mine in zip(factors, (model.high, model.low), strict=True):
-            if ((values[own] != 1.0) & (values[own] != mine)).any():
-                raise InputError("a normalisation differs between models; name samples apart")
-            values[own] = mine
-        for name, parts in blocks.items():
-            lead = (len(parameters),) if name in ("up", "down") else ()
-            block = np.zeros((*lead, len(samples), model.bins))
-            block[own if lead else own_rows] = getattr(model, name)
-            parts.append(block)
-    joined: dict[str, Any] = {n: np.concatenate(p, axis=-1) for n, p in blocks.items()}
-    data = [model.observed for model in models if model.observed is not None]
-    return type(models[0])(
-        channels=tuple(channel for model in models for channel in model.channels),
-        samples=samples,
-        parameters=parameters,
-        high=factors[0],
-        low=factors[1],
-        observed=np.concatenate(data) if len(data) == len(models) else None,
-        unit=models[0].unit,
-        origin="+".join(model.origin for model in models),
-        **joined,
-    )
-
-
-def _union(things: Sequence[Any], what: str) -> tuple[Any, ...]:
-    found: dict[str, Any] = {}
-    for thing in things:
-        if found.setdefault(thing.name, thing) != thing:
-            raise InputError(f"{what} {thing.name!r} differs between models; rename one of them")
-    return tuple(found.values())
-
-
 def check(model: BinnedModel) -> None:
     """Refuse a model that has no likelihood, in one line."""
     _check_names(model)

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fileset.html import html_table
+
 from .count_expectation import ExpectedLimits
 from .model import Floats
 
@@ -20,7 +22,10 @@ class Curve(NamedTuple):
     critical : ndarray, shape (n,)
         What it may be at the confidence level; NaN where the method has none.
     p_value, p_error : ndarray, shape (n,)
-        Probability of a larger statistic, or CLs, and its Monte Carlo error.
+        Probability of a larger statistic, or CLs, and its Monte Carlo error; for Bayesian limits
+        the posterior probability of a larger s.
+    band : ndarray, shape (5, n), or (0, n) where it was not asked for
+        ``p_value`` of experiments without a moment at -2, -1, 0, 1, 2 standard deviations.
     """
 
     s: Floats
@@ -28,6 +33,7 @@ class Curve(NamedTuple):
     critical: Floats
     p_value: Floats
     p_error: Floats
+    band: Floats
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,9 @@ class ModelLimit:
     method, convention : str
         Name, and what it means in words.
     confidence_level : float
-    toys, seed : int
-        Toys per tested signal, 0 for none, and the seed they were made with.
+    toys, expected_toys, seed : int
+        Toys, or draws of nuisance parameters, per tested signal and for what is expected, 0 for
+        none, and the seed they were made with.
     fits, fallback, negative : int
         Fits of toys; those by full Newton steps or again from a lower place; those that ended where
         a bin expects less than 0.
@@ -75,6 +82,7 @@ class ModelLimit:
     convention: str
     confidence_level: float
     toys: int
+    expected_toys: int
     seed: int
     fits: int
     fallback: int
@@ -99,6 +107,19 @@ class ModelLimit:
     def mu_nu_error(self) -> float:
         """Monte Carlo error of :attr:`mu_nu` [Bohr magneton]."""
         return self.unit * self.upper_error / (2.0 * math.sqrt(self.upper)) if self.upper else 0.0
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("mu_nu [Bohr magneton]", f"< {self.mu_nu:.4g}"),
+            ("confidence level", self.confidence_level),
+            ("method", self.method),
+            ("convention", self.convention),
+            ("best fit of mu_nu", f"{self.moment(self.best):.4g}"),
+            ("exposure [POT]", f"{self.pot:.4g}"),
+        ]
+        if self.expected_mu_nu is not None:
+            rows.insert(1, ("expected without a moment", f"< {self.expected_mu_nu.median:.4g}"))
+        return html_table("limit on the magnetic moment", ("", ""), rows)
 
     def moment(self, s: float) -> float:
         """Moment [Bohr magneton] of a value of s."""

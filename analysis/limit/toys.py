@@ -1,51 +1,32 @@
 """Toy experiments: drawn, fitted and counted in blocks that do not know of each other.
 
 A block has its own seed, made of that of the caller and its number: results are the same to the
-last bit for any number of workers, and blocks made elsewhere can be joined. In every toy the
-nuisance parameters and Monte Carlo factors are measured again; forgetting that is the commonest
-mistake in such a construction.
+last bit for any number of workers, wherever they are, and blocks made elsewhere can be joined.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import numba
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import pdtr
 
-from .engine import Fits, newton, search
+from .branches import search
+from .drawing import Hypothesis, Table, drawn, expectation_at, table_of
+from .engine import Fits
 from .expectation import Expectation
-from .likelihood import Data, best_factors, curvature, objective
+from .likelihood import Data, curvature, objective
 from .model import Floats
+from .newton import newton
 
 BLOCK = 256
 """Toys per block; another number gives other toys."""
 
-_GUIDES = 64
+_GROUP = 4
 _ALLOWED = 1e-6
-# Events; a bin that expects this much less than nothing is taken to expect nothing.
-_NOTHING = 0.1
 
 Mapper = Callable[..., Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """Where toys are drawn.
-
-    Attributes
-    ----------
-    point : ndarray, shape (positions,)
-        s and the nuisance parameters.
-    factors : ndarray, shape (bins,) or (1,)
-        Monte Carlo factors.
-    """
-
-    point: Floats
-    factors: Floats
 
 
 class Toys(NamedTuple):
@@ -55,8 +36,8 @@ class Toys(NamedTuple):
     ----------
     t : ndarray, shape (tests, toys)
         -2 ln [L(s) / L(s_hat)] with s_hat >= 0, for every tested s.
-    best : ndarray, shape (toys,)
-        s_hat.
+    best, deviance : ndarray, shape (toys,)
+        s_hat, and -2 ln L there relative to the saturated model.
     fallback, negative : int
         Fits by full Newton steps, and those that ended where a bin expects less than nothing.
     evaluations : int
@@ -65,68 +46,17 @@ class Toys(NamedTuple):
 
     t: Floats
     best: Floats
+    deviance: Floats
     fallback: int
     negative: int
     evaluations: int
 
 
-class _Table(NamedTuple):
-    """Cumulative distributions of all bins, one after the other."""
+class Prepared(NamedTuple):
+    """What all blocks of an experiment share: tables to draw from, the metric at each test."""
 
-    cumulative: Floats
-    first: NDArray[np.int64]
-    lowest: NDArray[np.int64]
-    guides: NDArray[np.int64]
-
-
-def hypothesis(model: Expectation, data: Data, point: Floats) -> Hypothesis:
-    """Where to draw toys after a fit of one data set."""
-    return Hypothesis(point, best_factors(model, data, point[None])[0])
-
-
-def _table(means: Floats) -> _Table:
-    """Tables to draw Poisson numbers by inversion; their ends hold less than 1e-15."""
-    reach = 10.0 * np.sqrt(means)
-    lowest = np.maximum(np.floor(means - reach - 10.0), 0.0).astype(np.int64)
-    sizes = np.ceil(means + reach + 30.0).astype(np.int64) - lowest + 1
-    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    bins = np.repeat(np.arange(len(means)), sizes)
-    cumulative = pdtr(np.arange(len(bins)) - first[bins] + lowest[bins], means[bins])
-    cumulative[first + sizes - 1] = 2.0
-    levels = np.arange(_GUIDES) / _GUIDES
-    guides = np.array(
-        [
-            np.searchsorted(cumulative[a : a + k], levels, "right")
-            for a, k in zip(first, sizes, strict=True)
-        ]
-    )
-    return _Table(cumulative, first, lowest, guides)
-
-
-@numba.njit(cache=True, nogil=True)
-def _draw(uniform: Floats, table: _Table) -> None:
-    """Replace uniform numbers by Poisson numbers."""
-    for row in range(len(uniform)):
-        for i in range(uniform.shape[1]):
-            u = uniform[row, i]
-            k = table.guides[i, int(u * table.guides.shape[1])]
-            base = table.first[i]
-            while table.cumulative[base + k] <= u:
-                k += 1
-            uniform[row, i] = k + table.lowest[i]
-
-
-def drawn(
-    model: Expectation, where: Hypothesis, table: _Table, toys: int, random: np.random.Generator
-) -> Data:
-    """Draw data sets at a hypothesis."""
-    n = random.random((toys, model.matrix.shape[1]))
-    _draw(n, table)
-    aux = where.point + random.standard_normal((toys, model.positions))
-    if not model.varied:
-        return Data(n, aux, np.ones((1, 1)))
-    factors = where.factors + model.relative * random.standard_normal(n.shape)
-    return Data(n, aux, factors)
+    table: Table
+    metrics: list[Floats]
 
 
 @dataclass(frozen=True)
@@ -151,18 +81,25 @@ class Experiment:
     starts: Floats
     seed: tuple[int, ...]
 
-    def prepared(self) -> tuple[_Table, list[Floats]]:
-        """Tables to draw from, and the metric at each tested point."""
-        point, model = self.where.point, self.model
-        factors = self.where.factors[None] if model.varied else np.ones((1, 1))
-        means = _means(model, point, factors)
+    @property
+    def digest(self) -> str:
+        """Hash of all that its blocks follow from."""
+        model = self.model
+        arrays = (model.matrix, *model.how, model.relative, model.constrained, self.starts)
+        found = hashlib.sha256(repr((model.folded, model.varied, self.tests, self.seed)).encode())
+        for array in (*arrays, self.where.point, self.where.factors):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
+
+    def prepared(self) -> Prepared:
+        """Make ready for blocks."""
         metrics: list[Floats] = []
         for start in self.starts:
-            fisher = curvature(model, expectation_at(model, start), start)
+            fisher = curvature(self.model, expectation_at(self.model, start), start)
             metrics.append(np.asarray(np.linalg.inv(fisher), dtype=float))
-        return _table(means), metrics
+        return Prepared(table_of(self.model, self.where), metrics)
 
-    def block(self, prepared: tuple[_Table, list[Floats]], number: int, toys: int) -> Toys:
+    def block(self, prepared: Prepared, number: int, toys: int) -> Toys:
         """Draw and fit one block."""
         table, metrics = prepared
         sequence = np.random.SeedSequence(self.seed[0], spawn_key=(*self.seed[1:], number))
@@ -183,6 +120,7 @@ class Experiment:
         return Toys(
             np.maximum(t, 0.0),
             free.points[:, 0],
+            2.0 * free.values,
             int(sum(fit.fallback.sum() for fit in fits)),
             int(sum(fit.negative.sum() for fit in fits)),
             int(sum(fit.evaluations.sum() for fit in fits)),
@@ -207,42 +145,77 @@ def _lowered(model: Expectation, data: Data, free: Fits, fits: Sequence[Fits]) -
     return free
 
 
-def _means(model: Expectation, point: Floats, factors: Floats) -> Floats:
-    a, c = model.parts(point[None])
-    means = (factors * a + c)[0] if model.varied else c[0]
-    if (means < -_NOTHING).any():
-        raise ArithmeticError(
-            f"bin {int(np.argmin(means))} expects {means.min():.3g} events at s = {point[0]:g}; "
-            "its changes are too large for a straight line"
-        )
-    return np.maximum(means, 0.0)
+class Store(Protocol):
+    """Where blocks are that were made before: see :class:`.toys_file.ToysFile`."""
+
+    def get(self, digest: str, number: int, toys: int) -> Toys | None:
+        """Give a block, if it is there."""
+
+    def add(self, digest: str, number: int, block: Toys) -> None:
+        """Keep a block."""
 
 
-def expectation_at(model: Expectation, point: Floats) -> Floats:
-    """Expected events at Monte Carlo factors of 1, none below 0; shape (bins,)."""
-    a, c = model.parts(point[None])
-    return np.maximum((a + c if model.varied else c)[0], 0.0)
+class _Task(NamedTuple):
+    experiment: Experiment
+    prepared: Prepared
+    blocks: list[tuple[int, int]]
 
 
-def run(experiment: Experiment, toys: int, mapper: Mapper = map) -> Toys:
-    """Make and join all blocks of an experiment.
+def _made(task: _Task) -> list[Toys]:
+    return [task.experiment.block(task.prepared, *block) for block in task.blocks]
+
+
+def run_all(
+    experiments: Sequence[Experiment],
+    toys: int,
+    mapper: Mapper = map,
+    *,
+    first: int = 0,
+    store: Store | None = None,
+) -> list[Toys]:
+    """Make and join all blocks of some experiments.
 
     Parameters
     ----------
-    experiment : Experiment
+    experiments : sequence of Experiment
     toys : int
+        Of each.
     mapper : callable
-        Such as the ``map`` of an executor. Whatever the order of the work, blocks are joined in
-        theirs.
+        Such as the ``map`` of an executor, of threads or of a cluster. Whatever the order of the
+        work, blocks are joined in theirs.
+    first : int
+        Number of the first toy, a multiple of :data:`BLOCK`: other toys of the same experiment.
+    store : Store, optional
+        Blocks that are there are not made again; those that are made are added.
 
     Returns
     -------
-    Toys
+    list of Toys
     """
-    prepared = experiment.prepared()
-    sizes = [min(BLOCK, toys - first) for first in range(0, toys, BLOCK)]
-    numbers = range(len(sizes))
-    return joined(list(mapper(lambda i: experiment.block(prepared, i, sizes[i]), numbers)))
+    sizes = [min(BLOCK, toys - i) for i in range(0, toys, BLOCK)]
+    blocks = list(enumerate(sizes, first // BLOCK))
+    found: list[dict[int, Toys]] = []
+    tasks: list[tuple[int, _Task]] = []
+    digests = [experiment.digest if store else "" for experiment in experiments]
+    for i, (experiment, digest) in enumerate(zip(experiments, digests, strict=True)):
+        kept = {n: store.get(digest, n, size) for n, size in blocks} if store else {}
+        found.append({n: block for n, block in kept.items() if block})
+        missing = [block for block in blocks if block[0] not in found[i]]
+        prepared = experiment.prepared() if missing else None
+        for start in range(0, len(missing), _GROUP):
+            if prepared:
+                tasks.append((i, _Task(experiment, prepared, missing[start : start + _GROUP])))
+    for (i, task), made in zip(tasks, mapper(_made, [task for _, task in tasks]), strict=True):
+        for (number, _), block in zip(task.blocks, made, strict=True):
+            found[i][number] = block
+            if store:
+                store.add(digests[i], number, block)
+    return [joined([each[n] for n, _ in blocks]) for each in found]
+
+
+def run(experiment: Experiment, toys: int, mapper: Mapper = map) -> Toys:
+    """Make and join all blocks of one experiment: see :func:`run_all`."""
+    return run_all([experiment], toys, mapper)[0]
 
 
 def joined(blocks: Sequence[Toys]) -> Toys:
@@ -250,12 +223,18 @@ def joined(blocks: Sequence[Toys]) -> Toys:
     return Toys(
         np.concatenate([block.t for block in blocks], axis=1),
         np.concatenate([block.best for block in blocks]),
-        *(int(sum(block[i] for block in blocks)) for i in (2, 3, 4)),
+        np.concatenate([block.deviance for block in blocks]),
+        *(int(sum(block[i] for block in blocks)) for i in (3, 4, 5)),
     )
 
 
-def with_workers(workers: int, work: Callable[[Mapper], Any]) -> Any:
-    """Call a function with a ``map`` that uses some threads: the kernels leave Python's lock."""
+def with_workers(workers: int | Executor, work: Callable[[Mapper], Any]) -> Any:
+    """Call a function with a ``map`` that uses threads, or those of an executor.
+
+    The kernels leave Python's lock.
+    """
+    if isinstance(workers, Executor):
+        return work(workers.map)
     if workers == 1:
         return work(map)
     with ThreadPoolExecutor(workers) as pool:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_max_chunks_scales_the_exposure(
     ("arguments", "message"),
     [
         (("limit", "nova_bioa"), "closest: nova_biao"),
-        (("limit", "nova_biao", "--method", "feldman"), "method"),
+        (("limit", "nova_biao", "--method", "feldman"), "--method"),
         (("limit", "absent.zip"), "no such templates file"),
         (("files", "absent.toml"), "cannot read the dataset description"),
         (("process", "absent.root", "-o", "t.zip"), "no such file"),
@@ -197,7 +198,7 @@ def test_a_mistake_is_one_line_on_stderr_and_exit_code_two(
     monkeypatch.chdir(tmp_path)
     assert nudipole(*arguments) == 2
     captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if line.startswith("nudipole: ")]
+    lines = [line for line in captured.err.splitlines() if re.match(r"nudipole[\w ]*: ", line)]
     assert len(lines) == 1
     assert message in lines[0]
     assert "Traceback" not in captured.err
@@ -241,12 +242,6 @@ def test_dune_file_is_processed_and_its_weights_are_explained(
     assert "1e+21" in text
     assert "branch 'weight' is not used" in text
     assert "no variation 'ppfx'" in text
-
-
-def test_every_verb_has_help_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("demo", "simulate", "files", "process", "show", "limit", "report"):
-        assert nudipole(verb, "-h") == 0
-        assert "example: nudipole" in capsys.readouterr().out
 
 
 def test_packages_of_another_distribution_are_refused(

@@ -8,16 +8,14 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from analysis.limit import count_limit
-from analysis.limit.asymptotic import discovery
+from analysis.limit import combine, count_limit
+from analysis.limit.compiling import compiled
 from analysis.limit.constructions import last_crossing
+from analysis.limit.drawing import expectation_at
 from analysis.limit.engine import minimise
-from analysis.limit.expectation import compiled
 from analysis.limit.fit import Fitter, crossing
 from analysis.limit.likelihood import Data, curvature
 from analysis.limit.methods import METHODS
-from analysis.limit.model import combine
-from analysis.limit.toys import expectation_at
 from fileset import InputError
 
 from .limit_models import counting, shapes
@@ -169,9 +167,9 @@ def test_signal_twice_as_strong_halves_the_limit():
 
 
 def test_discovery_of_the_note():
-    q0, p0 = discovery(Fitter.of(NOTE))
-    assert (q0, p0) == pytest.approx((0.0479, 0.4134), abs=1e-4)
-    assert p0 == pytest.approx(ndtr(-math.sqrt(q0)))
+    found = NOTE.discovery(toys=0)
+    assert (found.statistic, found.p_value) == pytest.approx((0.0479, 0.4134), abs=1e-4)
+    assert found.p_value == pytest.approx(ndtr(-math.sqrt(found.statistic)))
 
 
 def intervals_cover(s, method, toys=400):

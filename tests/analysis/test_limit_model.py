@@ -122,7 +122,7 @@ def test_combination_shares_what_has_one_name():
     with pytest.raises(InputError, match=r"two channels have one name"):
         combine([fhc, fhc])
     other = replace(
-        rhc, parameters=(replace(rhc.parameters[0], shape="code0"), *rhc.parameters[1:])
+        rhc, parameters=(replace(rhc.parameters[0], constraint="free"), *rhc.parameters[1:])
     )
-    with pytest.raises(InputError, match=r"parameter 'p0' differs"):
+    with pytest.raises(InputError, match=r"parameter 'p0' has the constraint free and normal"):
         combine([fhc, other])

@@ -12,7 +12,9 @@ import analysis.experiments
 from analysis.experiments import EXPERIMENTS, load_experiments, recompute
 from analysis.experiments.outcome import gaussian_limit
 from analysis.experiments.sources import load_source, magnetic_spectrum
-from analysis.experiments.spectrum import SpectrumFit, flavour_shares, on_off, spectrum_fit
+from analysis.experiments.spectrum import flavour_shares, on_off, spectrum_fit
+from analysis.experiments.spectrum_fit import SpectrumFit
+from analysis.limit.count_likelihood import profile_threshold
 from fileset import InputError
 from fileset.releases import read_xenonnt
 from processors.kernels.constants import K_MAGNETIC
@@ -44,6 +46,28 @@ def test_xenonnt_comes_within_its_tolerance_of_the_published_limit(releases):
     assert limit.observed == pytest.approx(6.4e-12, rel=0.15)
     assert "-2 Delta ln L = 1.642" in limit.convention
     assert "normalisation free" in limit.convention
+
+
+def test_independent_limit_of_xenonnt_follows_with_its_choices(releases):
+    # 6.14e-12 and 7.60e-12 at 2.706: bins of 1 keV, pp and 7Be, efficiency at the true energy.
+    flux = {**XENONNT.inputs["flux"], "components": ("pp", "be7", "pep")}
+    changed = {**XENONNT.inputs, "flux": flux, "efficiency_of": "true"}
+    fit = spectrum_fit(replace(XENONNT, inputs=changed), releases)
+    coarse = SpectrumFit(*(values.reshape(-1, 10).sum(axis=1) for values in fit[:3]), 0.0)
+    limits = [1e-11 * math.sqrt(coarse.upper(cl)) for cl in (0.90, 0.95)]
+    assert limits == pytest.approx([6.14e-12, 7.60e-12], abs=1.5e-14)
+
+
+def test_xenon1t_has_the_published_counts_and_interval():
+    row = EXPERIMENTS["xenon1t"]
+    counts, background = (row.inputs["spectrum"][key][:6] for key in ("counts", "background"))
+    assert sum(counts) == 285  # from 1 to 7 keV
+    assert sum(background) == pytest.approx(232, abs=1.5)
+    fit = spectrum_fit(row)
+    low, high = (1e-11 * math.sqrt(end) for end in fit.ends(profile_threshold(0.90, sides=2)))
+    assert low == pytest.approx(row.published_low, rel=row.tolerance)
+    assert high == pytest.approx(row.published, rel=row.tolerance)
+    assert f"interval from {low:.2g} to {high:.2g}" in recompute("xenon1t").convention
 
 
 def test_signal_of_xenonnt_is_that_of_the_formula_integrated_by_hand(releases):

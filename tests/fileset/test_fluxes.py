@@ -56,6 +56,8 @@ TOTALS = {
     "dune_nd_fhc": {"numu": 1.049e-7, "numubar": 7.775e-9, "nue": 1.087e-9, "nuebar": 2.375e-10},
     "dune_nd_rhc": {"numu": 9.276e-9, "numubar": 9.442e-8, "nue": 2.980e-10, "nuebar": 8.969e-10},
     "bnl_wide_band": {"numu": 1.0},
+    "charm2_fhc": {"numu": 7.402e-8, "numubar": 4.829e-9},
+    "charm2_rhc": {"numu": 6.415e-9, "numubar": 4.950e-8},
     "fpf_flare10": {"numu": 1.7265e10, "numubar": 1.3456e10, "nutau": 7.997e7, "nutaubar": 8.020e7},
     "fpf_fasernu2": {"numu": 2.538e10, "numubar": 1.863e10, "nutau": 8.590e7, "nutaubar": 8.604e7},
     "reactor_u235": {"nuebar": 5.718},
@@ -220,6 +222,16 @@ class TestAgainstFiles:
         flux = load_flux("bnb_sbnd_fhc")
         for pdg, column in {12: 1, 14: 2, -12: 4, -14: 5}.items():
             assert_same_spectrum(flux.spectra[pdg], *straight_lines(table[0], table[column]))
+
+    @pytest.mark.parametrize("mode", ["FHC", "RHC"])
+    def test_charm2_digitisation(self, shared, mode):
+        path = shared / f"data/fluxes/charm2_nutev_t2k/CHARMII_{mode}.dat"
+        energy, *columns = np.loadtxt(path).T[:, 1:]  # the first point is no energy
+        flux = load_flux(f"charm2_{mode.lower()}")
+        windows = [(3.0, 24.0), (3.0, math.inf)]
+        for pdg, column in {14: 1, -14: 4}.items():
+            edges, numbers = straight_lines(energy, 1e-4 * columns[column])
+            assert_same_spectrum(flux.spectra[pdg], edges, numbers, windows)
 
     @pytest.mark.parametrize(("file", "mode"), [("neutrino", "fhc"), ("antineutrino", "rhc")])
     def test_dune_release(self, shared, file, mode):

@@ -6,13 +6,14 @@ import pytest
 import uproot
 from coffea.nanoevents import NanoEventsFactory
 
-from fileset import baskets
+from fileset import baskets, load_fileset, make_plan
 from fileset.baskets import open_source
 from fileset.coffea_api import nanoevents
 from fileset.columns import listed
 from fileset.formats import FORMATS
 from fileset.simulate import simulate
-from fileset.virtual import Values, source_events, source_of
+from fileset.virtual import Values, range_of, source_events
+from processors.reading import read_columns
 
 
 def leaves(records, path=()):
@@ -90,12 +91,12 @@ def chunk(toy):
 
 def test_events_know_their_source_until_others_are_made_of_them(toy):
     events = chunk(toy)
-    found, start, stop = source_of(events)
-    run = found.read("rec.hdr.run", start, stop)
+    found = range_of(events)
+    run = found.source.read("rec.hdr.run", found.start, found.stop)
     np.testing.assert_array_equal(run, events.hdr.run)
-    assert source_of(events[::-1]) is None
-    assert source_of(ak.with_field(events, run, "run")) is None
-    assert source_of(ak.Array([1, 2])) is None
+    assert range_of(events[::-1]) is None
+    assert range_of(ak.with_field(events, run, "run")) is None
+    assert range_of(ak.Array([1, 2])) is None
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,11 @@ def test_records_and_missing_fields_have_no_plain_values(tmp_path):
     source = open_source(str(next(tmp_path.glob("*.root"))), "recTree")
     values = Values(source_events(source, FORMATS["nova_caf"].schema, 0, 30, {}))
     assert [values.at([path]) for path in ("mc.nu", "hdr", "hdr.nothing")] == [None, None, None]
+
+
+def test_a_range_of_a_file_gives_the_columns_without_events(toy):
+    planned = make_plan(load_fileset(toy))[0]
+    expected, columns = read_columns(planned.open()), read_columns(planned.open_range())
+    assert len(columns) == len(expected) == 1500
+    for name in sorted(columns.fields):
+        assert ak.array_equal(columns[name], expected[name], equal_nan=True), name

@@ -1,8 +1,9 @@
 """Runs that go on where another one stopped: the same result, never of other code or input."""
 
-import errno
 import os
+import resource
 import shutil
+import time
 from dataclasses import replace
 
 import hist
@@ -12,13 +13,14 @@ import pytest
 from fileset import InputError, load_fileset, make_plan
 from fileset.simulate import simulate
 from processors import NuoneProcessor, checkpoints
-from processors.checkpoints import Checkpoints, code_of, decode, encode
+from processors.checkpoints import KEPT_DAYS, code_of, decode, encode
 from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.filled import Filled
 from processors.pipeline import Execution, process_fileset
 from processors.registry import VARIATIONS
-from processors.run import Outcome, run
+from processors.run import run
 from processors.selections import SELECTIONS
+from processors.work import Outcome
 
 VARIATIONS_MADE = "flux,genie,calibration"
 
@@ -159,6 +161,29 @@ def test_nothing_but_checkpoints_is_left_in_the_folder(resumed, plan, tmp_path):
     assert [p.suffix for p in (tmp_path / "kept").iterdir()] == [".chunk"] * len(plan)
 
 
+def test_what_no_run_has_used_for_long_is_removed_when_a_run_is_complete(resumed, plan, tmp_path):
+    resumed()
+    made = sorted((tmp_path / "kept").iterdir())
+    other, own = tmp_path / "kept/other.chunk", tmp_path / "kept/own notes.txt"
+    for path in (other, own):
+        path.touch()
+    long_ago = time.time() - 86_400 * (KEPT_DAYS + 1)
+    for path in (tmp_path / "kept").iterdir():
+        os.utime(path, (long_ago, long_ago))
+    resumed(stop=stop_after(3))
+    assert other.exists()
+    _, outcomes = resumed()
+    assert afresh(outcomes) == 0
+    assert sorted((tmp_path / "kept").iterdir()) == sorted([*made, own])
+
+
+def test_what_another_run_may_need_is_left(resumed, plan, tmp_path):
+    resumed(made=NuoneProcessor(variations="flux"))
+    before = set((tmp_path / "kept").iterdir())
+    resumed()
+    assert before < set((tmp_path / "kept").iterdir())
+
+
 def test_a_chunk_that_fails_is_not_kept(resumed, clean, plan):
     class Failing(NuoneProcessor):
         broken = True
@@ -169,21 +194,22 @@ def test_a_chunk_that_fails_is_not_kept(resumed, clean, plan):
             return super().process(events)
 
     _, outcomes = resumed(made=Failing(variations=VARIATIONS_MADE))
-    failed = sum(outcome.output is None for outcome in outcomes.values())
+    failed = sum(outcome.failed for outcome in outcomes.values())
     again, second = resumed(made=Failing(variations=VARIATIONS_MADE))
     assert 0 < failed == afresh(second) < len(plan)
     assert [row.missing for row in again[1].missing] == ["ValueError: no good"] * failed
 
 
-def test_a_folder_that_takes_no_more_costs_no_result(resumed, clean, monkeypatch, caplog):
-    def full(self, path, output):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", full)
+def test_a_disk_that_takes_no_more_costs_no_result(resumed, clean, tmp_path, caplog):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+    try:
         output, _ = resumed()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert output == clean
-    assert "cannot be kept (No space left on device)" in caplog.text
+    assert "cannot be kept (File too large)" in caplog.text
+    assert list((tmp_path / "kept").iterdir()) == []
     again, outcomes = resumed()
     assert (again, afresh(outcomes)) == (clean, len(outcomes))
 

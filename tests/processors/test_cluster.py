@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,9 +18,12 @@ from types import SimpleNamespace
 
 import cloudpickle
 import distributed
+import numpy as np
+import psutil
 import pytest
 import trustme
 
+from analysis import doctor
 from analysis.cli import main
 from fileset import InputError, load_fileset, make_plan
 from processors import NuoneProcessor
@@ -59,6 +63,39 @@ class Slow(NuoneProcessor):
         return super().process(events)
 
 
+class Faulty(NuoneProcessor):
+    """Does something before the third chunk."""
+
+    def __init__(self, fault):
+        super().__init__(variations="flux")
+        self.fault = fault
+
+    def process(self, events):
+        if events.metadata["entrystart"] == 500 and "0000" in events.metadata["filename"]:
+            self.fault()
+        return super().process(events)
+
+
+def fail():
+    raise ValueError("no good")
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_memory():
+    """Fill more and more memory, until somebody ends it."""
+    taken = []
+    while True:
+        taken.append(np.ones(5_000_000))
+        time.sleep(0.02)
+
+
+def hang():
+    time.sleep(1000)
+
+
 class Processes:
     """Scheduler and workers that a test starts; all end with it."""
 
@@ -66,6 +103,8 @@ class Processes:
         self.folder, self.tls = folder, tls
         self.running = []
         self.file = folder / "scheduler.json"
+        # One death is enough to give a task up, for less waiting.
+        self.environment = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
         options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
         if tls:
             options += ["--protocol", "tls"]
@@ -82,16 +121,16 @@ class Processes:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(path)},
+                env=os.environ | self.environment | {"PYTHONPATH": str(path)},
                 stdout=log,
                 stderr=log,
             )
         self.running.append(process)
         return process
 
-    def worker(self, *options, **more):
+    def worker(self, *options, nanny="--no-nanny", **more):
         return self.start(
-            "worker", "--no-nanny", "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard",
+            "worker", nanny, "--nthreads", "1", "--host", "127.0.0.1", "--no-dashboard",
             *options, **more,
         )  # fmt: skip
 
@@ -105,9 +144,18 @@ class Processes:
 
     def kill(self):
         for process in self.running:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            # A nanny that is killed would leave its worker behind.
+            found = [process.pid, *(c.pid for c in children(process.pid))]
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             process.wait()
+
+
+def children(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).children(recursive=True)
+    return []
 
 
 @pytest.fixture
@@ -179,6 +227,7 @@ def test_encrypted_cluster_gives_the_same_with_a_variation_of_a_file_that_it_can
         }
         assert "mineUp" in templates.variations
     assert found[0] == found[2]
+    assert doctor.cluster(profile, 30.0).startswith("the workers answer, with python 3.")
     with (
         pytest.raises(
             InputError, match=r"no dask scheduler answers at tls.*\[tls\] in a --cluster"
@@ -229,6 +278,137 @@ def test_scheduler_that_is_killed_ends_the_run_with_what_is_there(start, plan):
         _, ledger = run(plan, Slow(variations="none"), executor, progress=stop)
     assert 0 < len(ledger.missing) < len(plan)
     assert "dask" in ledger.missing[-1].missing
+
+
+@pytest.fixture(scope="module")
+def without_one(plan):
+    """Result without the third chunk."""
+    output, _ = run(plan, Faulty(fail), InProcess())
+    return content(output)
+
+
+@pytest.mark.parametrize(
+    ("fault", "together"), [(die, 1), (take_memory, 8)], ids=["killed", "memory"]
+)
+def test_chunk_that_ends_its_worker_every_time_costs_itself_alone(
+    start, plan, without_one, monkeypatch, fault, together
+):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: together)
+    cluster = start()
+    for _ in range(2):
+        cluster.worker("--memory-limit", "1GB", nanny="--nanny")
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        output, ledger = run(plan, Faulty(fault), executor)
+    assert [(row.path, row.start) for row in ledger.missing] == [(plan[2].path, 500)]
+    assert ledger.missing[0].missing == (
+        "its worker died twice, also with no other chunk beside it; killed for memory? take a "
+        "smaller --chunksize (KilledWorkerError)"
+    )
+    assert content(output) == without_one
+
+
+def test_all_workers_of_a_node_that_are_killed_cost_nothing(start, plan, clean):
+    cluster = start()
+    cluster.environment = {}
+    workers = [cluster.worker() for _ in range(3)]
+    with distributed.Client(cluster.address) as client:
+        client.wait_for_workers(3, timeout=60)
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+
+        def kill(chunk, outcome):
+            for worker in workers[:2]:
+                worker.kill()
+            for worker in workers[:2]:
+                worker.wait()
+
+        output, ledger = run(plan, Slow(variations="flux"), executor, progress=kill)
+    assert (content(output), ledger) == clean
+
+
+def test_run_whose_scheduler_is_killed_goes_on_with_another_one(start, plan, clean, tmp_path):
+    processor = Slow(variations="flux")
+    cluster = start()
+    cluster.worker()
+    with open_executor("dask", cluster=cluster.profile(timeout=3)) as executor:
+        stop = killing(cluster.running[0])
+        _, ledger = run(plan, processor, executor, progress=stop, resume=tmp_path / "kept")
+    done = len(plan) - len(ledger.missing)
+    assert 0 < done < len(plan)
+    cluster.kill()
+    cluster.file.unlink()
+    cluster = start()
+    cluster.worker()
+    resumed = []
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+        output, ledger = run(
+            plan,
+            processor,
+            executor,
+            resume=tmp_path / "kept",
+            progress=lambda chunk, outcome: resumed.append(outcome.resumed),
+        )
+    assert (content(output), ledger, sum(resumed)) == (*clean, done)
+
+
+def test_chunk_that_hangs_is_given_up_and_its_worker_is_started_anew(start, plan, without_one):
+    cluster = start()
+    cluster.worker(nanny="--nanny")
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        run(plan[:1], NuoneProcessor(variations="flux"), executor)
+        before = executor.submit(os.getpid).result()
+        output, ledger = run(plan, Faulty(hang), executor, timeout=5.0)
+        deadline = time.monotonic() + 60
+        while psutil.pid_exists(before) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert executor.submit(os.getpid).result() != before
+    assert [(row.path, row.start) for row in ledger.missing] == [(plan[2].path, 500)]
+    assert ledger.missing[0].missing.startswith("gave nothing within 5 s")
+    assert content(output) == without_one
+
+
+def test_chunk_that_hangs_in_a_worker_without_a_nanny_is_given_up(
+    start, plan, without_one, monkeypatch, caplog
+):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: 8)
+    cluster = start()
+    cluster.worker()
+    with open_executor("dask", cluster=cluster.profile(timeout=60)) as executor:
+        run(plan[:1], NuoneProcessor(variations="flux"), executor)
+        output, ledger = run(plan, Faulty(hang), executor, timeout=5.0)
+    assert len(ledger.missing) == 1
+    assert content(output) == without_one
+    assert "is not started anew" in caplog.text
+
+
+@pytest.mark.parametrize("together", [8, 64])
+def test_workers_add_up_what_they_made(start, plan, clean, monkeypatch, together):
+    monkeypatch.setattr(DaskExecutor, "together", lambda self, chunks: together)
+    cluster = start()
+    for _ in range(2):
+        cluster.worker()
+    tasks = []
+    with open_executor("dask", cluster=cluster.profile(timeout=30)) as executor:
+        submit = executor.submit
+        executor.submit = lambda *task: tasks.append(task) or submit(*task)
+        output, ledger = run(plan, NuoneProcessor(variations="flux"), executor)
+    assert (content(output), ledger) == clean
+    # Two files of six chunks.
+    assert len(tasks) == {8: 2, 64: 1}[together]
+
+
+@pytest.mark.parametrize(
+    ("threads", "maximum", "chunks", "together"),
+    [(1, 0, 7, 0), (4, 0, 12, 0), (10, 0, 1000, 12), (0, 50, 4000, 10), (2, 0, 10**5, 64)],
+)
+def test_tasks_are_many_for_each_thread_that_there_is_or_will_be(
+    threads, maximum, chunks, together
+):
+    worker = {"tcp://a": {"nthreads": threads, "status": "running"}}
+    client = SimpleNamespace(
+        get_executor=lambda **_: None, scheduler_info=lambda **_: {"workers": worker}
+    )
+    with DaskExecutor(client, 60.0, maximum) as executor:
+        assert executor.together(chunks) == together
 
 
 def test_scheduler_without_workers_is_given_up(start):
@@ -422,6 +602,81 @@ def test_jobs_of_the_documented_profiles(tmp_path, monkeypatch, kind, expected):
     with _start(load_profile(path), None) as cluster:
         script = cluster.job_script()
     assert [line for line in expected if line not in script] == []
+
+
+CONDOR_SUBMIT = """\
+#!{python}
+# Starts a described job on this machine, instead of condor_submit.
+import os, re, subprocess, sys
+from pathlib import Path
+folder = Path(__file__).parent
+text = Path(sys.argv[-1]).read_text()
+said = dict(re.findall(r"^(\\S+) = (.*)$", text, re.MULTILINE))
+# HTCondor's own quoting: all in double quotes, an argument with blanks in single ones.
+line = said["Arguments"].removeprefix('"').removesuffix('"').replace('""', '"')
+quoted = re.findall(r"'((?:[^']|'')*)'|(\\S+)", line)
+arguments = [a.replace("''", "'") if a else b for a, b in quoted]
+number = len(list(folder.glob("job*"))) + 1
+log = (folder / f"job{{number}}").open("w")
+options = dict(stdout=log, stderr=log, start_new_session=True)
+job = subprocess.Popen([said["Executable"], *arguments], **options)
+(folder / f"pid{{number}}.0").write_text(str(job.pid))
+print(f"Submitting job(s).\\n1 job(s) submitted to cluster {{number}}.")
+"""
+CONDOR_RM = """\
+#!{python}
+import os, signal, sys
+from pathlib import Path
+for job in sys.argv[1:]:
+    pid = int((Path(__file__).parent / f"pid{{job}}").read_text())
+    os.killpg(pid, signal.SIGKILL)
+    print(f"Job {{job}} marked for removal")
+"""
+
+
+@pytest.fixture
+def condor(tmp_path, monkeypatch):
+    """Folder of programs that stand in for those of HTCondor: no daemon is installable here."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("condor_submit", CONDOR_SUBMIT), ("condor_rm", CONDOR_RM)):
+        path = folder / name
+        path.write_text(text.format(python=sys.executable), encoding="utf-8")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    yield folder
+    for pid in folder.glob("pid*"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_run_goes_through_jobs_of_htcondor_as_dask_jobqueue_describes_them(
+    condor, tmp_path, plan, clean
+):
+    pytest.importorskip("dask_jobqueue", reason="batch systems are NOT tested")
+    path = tmp_path / "htcondor.toml"
+    path.write_text(
+        f'kind = "htcondor"\nworkers = 2\ncores = 1\nmemory = "1 GB"\ndisk = "1 GB"\n'
+        f'python = "{sys.executable}"\ninterface = "lo"\ntimeout = 60\n'
+        f"job_script_prologue = [\"cd '{tmp_path}'\"]\n",
+        encoding="utf-8",
+    )
+    with open_executor("dask", cluster=path) as executor:
+        output, ledger = run(plan, NuoneProcessor(variations="flux"), executor)
+    assert (content(output), ledger) == clean
+    jobs = [int(pid.read_text()) for pid in condor.glob("pid*")]
+    assert len(jobs) == 2
+    deadline = time.monotonic() + 30
+    while any(map(running, jobs)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(map(running, jobs))
+
+
+def running(pid):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def test_machine_without_the_batch_system_is_refused_at_once(monkeypatch):

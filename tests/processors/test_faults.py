@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cloudpickle
 import numpy as np
+import psutil
 import pytest
 
 from fileset import InputError, load_fileset, make_plan
@@ -220,6 +221,74 @@ def test_chunks_that_are_too_large_for_the_memory_say_so(plan, clean):
     assert missing[0].startswith("MemoryError: Unable to allocate 1.00 EiB")
     assert missing[0].endswith("take a smaller --chunksize or fewer --workers")
     assert result(ran) == clean([chunk for chunk in plan if chunk.start == 0])
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_chunk_that_does_not_end_is_given_up(plan, clean, tmp_path, name):
+    (tmp_path / Path(plan[0].path).name).touch()
+    with open_executor(name, workers=2) as executor:
+        run(plan, NuoneProcessor(variations="flux"), executor)
+        ran = run(plan, Faulty(lambda: time.sleep(100), tmp_path), executor, timeout=4.0)
+        hung = [chunk for chunk in plan if chunk.file == plan[-1].file and chunk.start > 0]
+        assert [(row.path, row.start, row.missing) for row in ran[1].missing] == [
+            (
+                hung[0].path,
+                hung[0].start,
+                "gave nothing within 4 s: a file or server that hangs, a function that does not "
+                "end, or raise --chunk-timeout",
+            )
+        ]
+        assert result(ran) == clean([chunk for chunk in plan if chunk != hung[0]])
+        # What hangs is not in the way of the next run.
+        assert result(run(plan, NuoneProcessor(variations="flux"), executor)) == clean()
+
+
+def test_a_process_in_which_something_hangs_is_ended(plan, tmp_path):
+    (tmp_path / Path(plan[0].path).name).touch()
+    with open_executor("futures", workers=1) as executor:
+        before = executor.submit(os.getpid).result()
+        run(plan, Faulty(lambda: time.sleep(100), tmp_path), executor, timeout=4.0)
+        deadline = time.monotonic() + 30
+        while psutil.pid_exists(before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not psutil.pid_exists(before)
+
+
+@contextlib.contextmanager
+def pipe_instead_of(path):
+    """A file that keeps everybody waiting who opens it, for a while."""
+    with gone(path):
+        os.mkfifo(path)
+        try:
+            yield
+        finally:
+            # Those who wait go on.
+            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+            Path(path).unlink()
+
+
+@pytest.mark.parametrize("name", POOLS)
+def test_a_file_that_hangs_when_it_is_opened_is_given_up(plan, clean, name):
+    path = plan[-1].path
+    with pipe_instead_of(path), open_executor(name, workers=2) as executor:
+        ran = run(plan, NuoneProcessor(variations="flux"), executor, timeout=4.0)
+    assert {row.path for row in ran[1].missing} == {path}
+    assert all(row.missing.startswith("gave nothing within 4 s") for row in ran[1].missing)
+    assert result(ran) == clean([chunk for chunk in plan if chunk.path != path])
+
+
+def test_a_pipe_is_refused_before_the_run(tmp_path):
+    os.mkfifo(tmp_path / "a.root")
+    with pytest.raises(InputError, match=r"a\.root: a pipe, not a file"):
+        make_plan(load_fileset({"nd": {"files": [str(tmp_path / "a.root")]}}))
+
+
+def test_what_a_chunk_raises_is_the_same_under_a_time_limit(plan):
+    def fault():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, Faulty(fault), InProcess(), timeout=100.0)
 
 
 def test_what_is_stopped_is_the_sum_of_what_is_done(plan, clean):

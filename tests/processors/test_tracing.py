@@ -13,10 +13,10 @@ from processors.tracing import trace
 def read(monkeypatch):
     """Branches that are read while something runs."""
     touched = set()
-    whole = fileset.events.source_events
+    whole = fileset.events.FileRange
     monkeypatch.setattr(
         fileset.events,
-        "source_events",
+        "FileRange",
         lambda source, *rest: whole(Followed(source, touched.add), *rest),
     )
     return touched

@@ -8,6 +8,8 @@ import io
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,7 +269,7 @@ def numbers(output):
 
 def test_what_keeps_the_processor_busy_is_ended():
     with pytest.raises(TooLongError, match="SIGPROF"), limited(limit=0.1):
-        sum(itertools.count())
+        sum(1 for _ in itertools.count())
 
 
 def test_what_waits_for_itself_is_ended():
@@ -275,6 +277,18 @@ def test_what_waits_for_itself_is_ended():
     lock.acquire()
     with pytest.raises(TooLongError, match="SIGALRM"), limited(wait=0.1):
         lock.acquire()
+
+
+def test_library_that_never_comes_back_is_ended():
+    code = """
+import itertools
+from tests.fileset.helpers_time import limited
+with limited(limit=0.1, wait=0.1, more=0.1):
+    sum(itertools.count())
+"""
+    root = Path(__file__).resolve().parents[2]
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert (ended.returncode, ended.stderr[:10]) == (1, "Timeout (0")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -126,7 +126,7 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk, timeout: float | None =
     def work() -> Outcome:
         before = _bytes_read()
         # Cheaper for a small chunk, where a processor does without coffea's events.
-        opened = getattr(processor, "open", Chunk.open)
+        opened = getattr(processor, "open", type(chunk).open)
         outcome = attempt(processor, chunk, lambda: opened(chunk))
         return outcome._replace(bytes_read=_bytes_read() - before)
 

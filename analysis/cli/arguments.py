@@ -220,7 +220,7 @@ def _limits(verbs: Any) -> None:
     verb = _verb(
         verbs,
         "sensitivity",
-        "what a count could see: exposure, threshold, uncertainty",
+        "what a count could see: exposure, threshold, background, uncertainty",
         "sensitivity nova_kralik --plot sensitivity.png",
     )
     verb.add_argument("name", nargs="?", default="nova_kralik", help="row of expected_count")
@@ -229,6 +229,11 @@ def _limits(verbs: Any) -> None:
     )
     verb.add_argument(
         "--thresholds", default="0.1,0.2,0.3,0.4,0.5", help="lowest recoil [GeV], comma-separated"
+    )
+    verb.add_argument(
+        "--backgrounds",
+        default="0,0.25,0.5,1,2",
+        help="other than nu-e scattering, relative to it, comma-separated",
     )
     verb.add_argument(
         "--systematics", default="0.109,0.05,0.03", help="of the expectation, comma-separated"

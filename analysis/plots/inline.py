@@ -5,10 +5,11 @@ import xml.etree.ElementTree as ET
 
 from matplotlib.figure import Figure
 
-from .style import HOVER, image
+from .style import HOVER, LINE, NEWLINE, image
 
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#")
+_USED = re.compile(r"(?:^|[ (])#([\w.-]+)")
 _COLOUR = re.compile(r"(?<=: )#([0-9a-f]{6})\b")
 # The rules of a style element would be those of the whole page.
 _UNUSED = ("metadata", "style")
@@ -43,26 +44,31 @@ def inline(figure: Figure, name: str, alt: str) -> str:
         parent.tag = parent.tag.rpartition("}")[2]
         for child in [c for c in parent if c.tag.rpartition("}")[2] in _UNUSED]:
             parent.remove(child)
+    used = set(_USED.findall(" ".join(v for e in root.iter() for v in e.attrib.values())))
     for element in root.iter():
-        _own_names(element, name)
+        _own_names(element, name, used)
     for unwanted in ("width", "height", "version"):
         root.attrib.pop(unwanted, None)
     root.attrib |= {"role": "img", "aria-label": alt}
     return ET.tostring(root, encoding="unicode")
 
 
-def _own_names(element: ET.Element, name: str) -> None:
-    """Make identifiers unique on the page, numbers short, and a title of a text for a pointer."""
+def _own_names(element: ET.Element, name: str, used: set[str]) -> None:
+    """Keep identifiers that are used, unique on the page, and make a text for a pointer a title."""
     attributes = {}
     for key, value in element.attrib.items():
         key = key.rpartition("}")[2]
         if key == "id" and value.startswith(HOVER):
-            ET.SubElement(element, "title").text = value.removeprefix(HOVER)
+            text = value.removeprefix(HOVER).replace(LINE, NEWLINE)
+            ET.SubElement(element, "title").text = text
+            # Nothing is painted there.
+            attributes["pointer-events"] = "all"
+        if key == "id" and value not in used:
             continue
         if key == "id":
-            value = re.sub(r"\s", "_", f"{name}-{value}")
+            value = f"{name}-{value}"
         elif key == "href":
-            value = value.replace("#", f"#{name}-", 1)
+            value = value.replace("#", f"#{name}-", 1) if value.startswith("#") else value
         elif key in ("d", "x", "y"):
             value = _LONG_NUMBER.sub(lambda m: f"{float(m[0]):.2f}", value)
         elif key == "style":

@@ -120,6 +120,9 @@ def image(figure: Figure, kind: str = "png") -> bytes:
     return stream.getvalue()
 
 
+# An attribute of SVG does not keep a newline.
+NEWLINE, LINE = "\n", "\u2028"
+
 HOVER = "title:"
 """What the gid of something begins with whose rest is shown when a pointer rests on it."""
 
@@ -139,7 +142,8 @@ def hover(axes: Axes, direction: str, edges: Floats, texts: Sequence[str]) -> No
     span = axes.axvspan if direction == "x" else axes.axhspan
     for low, high, text in zip(edges[:-1], edges[1:], texts, strict=True):
         if text:
-            span(low, high, facecolor="#ffffff", alpha=0.0, zorder=9, gid=f"{HOVER}{text}")
+            gid = f"{HOVER}{text.replace(NEWLINE, LINE)}"
+            span(low, high, facecolor="#ffffff", alpha=0.0, zorder=9, gid=gid)
 
 
 def rows_edges(rows: int) -> Floats:

@@ -77,11 +77,10 @@ def write_report(
         Where :func:`analysis.limit.template_count.template_count` does, or if the folder is a file.
     """
     out = Path(out)
+    if not next(path for path in (out, *out.absolute().parents) if path.exists()).is_dir():
+        raise InputError(f"{out}: is or lies in a file; --out wants a folder")
     found = find(templates, cl=confidence_level, pot=pot, toys=toys)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{out}: is or lies in a file; --out wants a folder") from None
+    out.mkdir(parents=True, exist_ok=True)
     shown = [_drawn(drawing, out) for drawing in drawings(found)]
     page = _environment().get_template("page.html.j2").render(figures=shown, **content(found))
     _write(out / "report.html", page.encode())

@@ -138,6 +138,9 @@ def find(templates: Templates, *, cl: float, pot: float | None, toys: int) -> Fi
         fit = _fitted(templates, pot, cl, toys)
     except InputError as error:
         no_fit = str(error)
+    # Fewer bins than parameters, and nothing that tells them apart.
+    except np.linalg.LinAlgError as error:
+        no_fit = f"its bins do not determine the parameters ({error})"
     if fit is not None:
         limits |= {f"{FIT}{m}": _as_moment(found, fit.is_data) for m, found in fit.limits.items()}
     axis = templates.hist.axes.name[3]
@@ -157,6 +160,8 @@ def find(templates: Templates, *, cl: float, pot: float | None, toys: int) -> Fi
 
 def _fitted(templates: Templates, pot: float | None, cl: float, toys: int) -> Fit:
     model = LimitModel.from_templates(templates, pot=pot, axes=[templates.hist.axes.name[3]])
+    if model.bins < 2:
+        raise InputError("all its bins together are one, which the count is about")
     is_data = model.observed is not None
     fitted = model if is_data else model.asimov()
     methods = _WITH_TOYS if toys else _QUICK

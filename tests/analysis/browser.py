@@ -2,10 +2,12 @@
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,10 @@ _OPTIONS = (
         "--disable-dev-shm-usage",
     ),
     *("--no-first-run", "--disable-extensions", "--remote-debugging-pipe"),
+)
+_STARTER = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
+    "os.execv(sys.argv[3], sys.argv[3:])"
 )
 
 
@@ -106,16 +112,17 @@ def browser(profile: Path) -> Iterator[Page]:
     """A page of a browser of its own, which ends with it."""
     to_browser, send = os.pipe()
     receive, from_browser = os.pipe()
-    # It reads from 3 and writes to 4.
-    command = ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", CHROMIUM]
+    # Far from 3 and 4, from and to which it reads and writes.
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, from_browser)]
+    command = [CHROMIUM, *_OPTIONS, f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        [*command, *_OPTIONS, f"--user-data-dir={profile}"],
-        pass_fds=(to_browser, from_browser),
+        [*(sys.executable, "-c", _STARTER, *map(str, ends)), *command],
+        pass_fds=ends,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    os.close(to_browser)
-    os.close(from_browser)
+    for end in (*ends, to_browser, from_browser):
+        os.close(end)
     with os.fdopen(send, "wb") as writer, os.fdopen(receive, "rb") as reader:
         try:
             yield Page(writer, reader)

@@ -29,7 +29,9 @@ EXPECTED = {"cls": 400, "cls_asymptotic": 0}
 
 @pytest.fixture(scope="module")
 def templates(toy, tmp_path_factory):
-    found = process_fileset(load_fileset(toy), NuoneProcessor("event_cvn", "ppfx,calibration"), Execution())
+    found = process_fileset(
+        load_fileset(toy), NuoneProcessor("event_cvn", "ppfx,calibration"), Execution()
+    )
     path = tmp_path_factory.mktemp("fit") / "templates.zip"
     found.save(path)
     return path

@@ -45,7 +45,7 @@ class Check(NamedTuple):
 
 
 def examine(
-    scheduler: str | None = None, profile: Path | None = None, *, timeout: float = 60.0
+    scheduler: str | None = None, profile: Path | None = None, *, timeout: float = 120.0
 ) -> Iterator[Check]:
     """Look at everything, one after the other.
 

@@ -7,7 +7,7 @@ from .experiments import BOUNDED, Combined, Limit, Sensitivity, WorldRow
 from .experiments.world import UNLIKE
 from .tables import Table
 
-_UNITS = {"exposure": "POT", "threshold": "GeV"}
+_UNITS = {"exposure": " POT", "threshold": " GeV", "background": " of nu-e"}
 
 
 def recomputed_table(limits: Iterable[Limit]) -> Table:
@@ -98,7 +98,7 @@ def sensitivity_table(system: str, found: Sequence[Sensitivity]) -> Table:
     systematics = list(dict.fromkeys(point.background_syst for point in found))
     lines: dict[tuple[str, str], list[str]] = {}
     for point in found:
-        value = f"{point.value:.3g} {_UNITS[point.varied]}"
+        value = f"{point.value:.3g}{_UNITS[point.varied]}"
         line = lines.setdefault((point.varied, value), [f"{point.expected_events}"])
         line.append(f"{point.mu_nu:.3g}")
     columns = (

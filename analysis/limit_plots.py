@@ -202,7 +202,8 @@ def pulls(found: Sequence[ParameterImpact]) -> Any:
     right.axvline(0.0, color=_GREY, linewidth=0.8)
     right.set_xlim(*(np.array([-1.25, 1.25]) * max(float(np.abs(impacts).max()), 1e-12)))
     right.set_xlabel("change of s")
-    figure.legend(*right.get_legend_handles_labels(), loc="upper center", ncols=2, fontsize=9)
+    handles = right.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=2, fontsize=9)
     return figure
 
 

@@ -1,13 +1,14 @@
 """Figures of published experiments: all limits, one spectrum by flavour, and sensitivities."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from .experiments import BOUNDED, FlavourCurves, Sensitivity, WorldRow
-from .experiments.world import EXPECTED, UNLIKE
+from .experiments import BOUNDED, EXPERIMENTS, FlavourCurves, Sensitivity, WorldRow
+from .experiments.world import DISPUTED, EXPECTED, UNLIKE
 from .plots import Figure, styled
 
 _PUBLISHED: dict[str, Any] = {"color": "#000000", "marker": "|", "markersize": 9, "linestyle": ""}
@@ -19,7 +20,11 @@ _CURVES = {
     "nutau": (r"$\nu_\tau$", "#009e73"),
 }
 _LEVELS = {"90 %": 2.706, "99 %": 6.635}
-_AXES = {"exposure": "exposure / POT", "threshold": "lowest recoil energy / GeV"}
+_AXES = {
+    "exposure": "exposure / POT",
+    "threshold": "lowest recoil energy / GeV",
+    "background": r"other background / $\nu e$ scattering",
+}
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#b3005e")
 _MU_UNIT = 1e-9
 _MOMENT_LABEL = r"magnetic moment / $\mu_\mathrm{B}$"
@@ -55,9 +60,11 @@ def comparison(rows: Sequence[WorldRow]) -> Figure:
     for group in groups:
         axes.axhspan(len(labels) - 0.5, len(labels) + 0.5, color="#e8e8e8", linewidth=0.0)
         labels.append(BOUNDED[group])
-        for row in (row for row in shown if row.bounded == group):
+        members = [row for row in shown if row.bounded == group]
+        for row in sorted(members, key=lambda row: -(row.published or row.recomputed or 0.0)):
             _draw_row(axes, len(labels), row)
-            labels.append(f"{row.system}{'' if row.verified else ' *'}")
+            marks = f"{'†' if DISPUTED in row.reason else ''}{'' if row.verified else '*'}"
+            labels.append(f"{row.system} {marks}".strip())
     axes.set_xscale("log")
     axes.set_xlabel(_MOMENT_LABEL)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
@@ -72,6 +79,7 @@ def comparison(rows: Sequence[WorldRow]) -> Figure:
     axes.plot([], [], label="another quantity", **_RECOMPUTED | {"fillstyle": "none"})
     axes.plot([], [], label="sensitivity without data", **_RECOMPUTED | {"marker": "v"})
     axes.plot([], [], " ", label="* assumed or not verified numbers")
+    axes.plot([], [], " ", label="† disputed by recent work")
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 
@@ -115,38 +123,67 @@ def flavour_limits(curves: FlavourCurves) -> Figure:
 
 
 @styled
-def sensitivity(system: str, found: Sequence[Sensitivity]) -> Figure:
-    """Draw expected limits against exposure and against threshold.
+def sensitivity(
+    system: str, found: Sequence[Sensitivity], published: Mapping[str, float] = MappingProxyType({})
+) -> Figure:
+    """Draw expected limits against exposure, threshold and background.
 
     Parameters
     ----------
     system : str
         Experiment in words.
     found : sequence of Sensitivity
-        Of `sensitivity_scan`, for both.
+        Of `sensitivity_scan`.
+    published : mapping of str to float, optional
+        Limits of others [Bohr magneton], drawn where they are on the axis.
 
     Returns
     -------
     Figure
-        One panel for each, one curve for each uncertainty.
+        One panel for each quantity that was varied, one curve for each uncertainty.
     """
-    figure = Figure(figsize=(9.0, 4.4), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    varied = [name for name in _AXES if any(point.varied == name for point in found)]
+    figure = Figure(figsize=(1.0 + 4.0 * len(varied), 4.8), layout="constrained")
+    panels = figure.subplots(1, len(varied), sharey=True, squeeze=False)[0]
     systematics = list(dict.fromkeys(point.background_syst for point in found))
-    for axes, (varied, label) in zip(panels, _AXES.items(), strict=True):
+    for axes, name in zip(panels, varied, strict=True):
         for syst, colour in zip(systematics, itertools.cycle(_COLOURS)):
-            points = [p for p in found if p.varied == varied and p.background_syst == syst]
+            points = [p for p in found if p.varied == name and p.background_syst == syst]
             values = [point.value for point in points]
             limits = [point.mu_nu / _MU_UNIT for point in points]
             axes.plot(values, limits, color=colour, marker="o", label=f"{100 * syst:g} %")
-        axes.set_xlabel(label)
-    panels[0].set_xscale("log")
+        axes.set_xlabel(_AXES[name])
+        if name == "exposure":
+            axes.set_xscale("log")
     panels[0].set_ylabel(r"expected limit on $\mu_\nu$ / $10^{-9}\,\mu_\mathrm{B}$")
     panels[0].set_ylim(bottom=0.0)
+    _draw_published(panels, {name: value / _MU_UNIT for name, value in published.items()})
+    handles, labels = panels[0].get_legend_handles_labels()
     level = 100 * found[0].confidence_level
-    panels[1].legend(title=f"{level:g} % C.L., systematic of the expectation", loc="lower right")
+    title = f"{level:g} % C.L., systematic of the expectation"
+    figure.legend(handles, labels, title=title, loc="outside lower center", ncols=len(systematics))
     figure.suptitle(system)
     return figure
+
+
+def _draw_published(panels: Sequence[Any], published: Mapping[str, float]) -> None:
+    """Lines of published limits that lie on the axis, named in the last panel."""
+    top = panels[0].get_ylim()[1]
+    shown = [(name, value) for name, value in published.items() if 0.1 * top < value < 0.95 * top]
+    for axes in panels:
+        for _, value in shown:
+            axes.axhline(value, color="#888888", linestyle=":", linewidth=1.0, zorder=0)
+    for place, (name, value) in enumerate(shown):
+        panels[-1].text(
+            0.99 if place % 2 else 0.72,
+            value,
+            name,
+            fontsize=8,
+            color="#555555",
+            ha="right",
+            va="bottom",
+            transform=_across(panels[-1]),
+        )
 
 
 def _across(axes: Any) -> Any:
@@ -159,6 +196,9 @@ def _draw_row(axes: Any, line: int, row: WorldRow) -> None:
     axes.plot(values, np.full(len(values), line), color="#bbbbbb", linewidth=1.0, zorder=1)
     if row.published:
         axes.plot(row.published, line, **_PUBLISHED)
+        low = EXPERIMENTS[row.id].published_low if row.id in EXPERIMENTS else None
+        if low:
+            axes.plot([low, row.published], [line, line], **_PUBLISHED | {"linestyle": "-"})
     if row.recomputed:
         fill = "none" if row.reason.startswith(UNLIKE) else "full"
         marker = "v" if EXPECTED in row.convention else "o"

@@ -8,7 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .html import html_table
 from .plan import Chunk
+
+# Missing chunks that a notebook lists.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,22 @@ class Ledger:
     def datasets(self) -> list[str]:
         """Names of the datasets, in the order of the plan."""
         return list(dict.fromkeys(row.dataset for row in self.rows))
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                name,
+                sum(r.dataset == name for r in self.rows),
+                sum(r.dataset == name for r in self.missing),
+                self.entries(name),
+                f"{self.pot(name):.4g}",
+            )
+            for name in self.datasets
+        ]
+        lines = [f"{r.path}, entries {r.start}-{r.stop}: {r.missing}" for r in self.missing]
+        more = [f"and {len(lines) - _SHOWN} more"] if lines[_SHOWN:] else []
+        columns = ("dataset", "chunks", "missing", "entries", "POT")
+        return html_table("ledger", columns, rows, "; ".join([*lines[:_SHOWN], *more]))
 
     def to_json(self) -> list[dict[str, Any]]:
         """Rows as plain values."""

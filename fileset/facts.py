@@ -5,7 +5,8 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 import uproot
@@ -91,12 +92,31 @@ class Facts:
         Raises
         ------
         TypeError
-            If a value is missing or unknown.
+            If a value is missing, unknown, or not of its kind.
         """
         pairs = {name: tuple(map(tuple, values.get(name, ()))) for name in ("subruns",)}
         lists = {name: tuple(values.get(name, ())) for name in ("boundaries", "stamp", "knobs")}
-        exposures = {name: tuple(v) for name, v in values.get("exposures", {}).items()}
-        return cls(**{**values, **pairs, **lists, "exposures": exposures})
+        exposures = {name: tuple(v) for name, v in dict(values.get("exposures", {})).items()}
+        found = cls(**{**values, **pairs, **lists, "exposures": exposures})
+        hints = get_type_hints(cls)
+        wrong = [name for name, hint in hints.items() if not _fits(getattr(found, name), hint)]
+        if wrong or found.format not in FORMATS or found.entries < 1:
+            raise TypeError(f"{wrong or ['format', 'entries']}: not what was written")
+        return found
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a kind; only of kinds that :class:`Facts` has."""
+    parts = get_args(hint)
+    if isinstance(hint, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if isinstance(value, dict) and get_origin(hint) is dict:
+        return all(_fits(key, parts[0]) and _fits(v, parts[1]) for key, v in value.items())
+    if isinstance(value, tuple) and get_origin(hint) is tuple:
+        kinds = parts[:1] * len(value) if parts[-1] is ... else parts
+        return len(kinds) == len(value) and all(map(_fits, value, kinds))
+    # JSON writes some real numbers without a point.
+    return type(value) is hint or (hint is float and type(value) is int)
 
 
 class _Opened(NamedTuple):

@@ -73,7 +73,7 @@ def inspect_file(dataset: Dataset, path: str, checksum: str = "") -> FileInfo:
 
 def _verify(dataset: Dataset, path: str) -> None:
     known = dataset.known.get(path, {}).get("checksum")
-    if not known:
+    if not (known and isinstance(known, str)):
         raise InputError(
             "no checksum of it is known; make some with 'files --preprocess FILE --checksums' and "
             "process that file"
@@ -93,9 +93,10 @@ def remembered(dataset: Dataset, path: str) -> Facts | None:
         return None
     try:
         found = Facts.from_json(known)
-    except TypeError:
-        # Written by another version.
+    except (TypeError, ValueError):
+        # Written by another version, or changed by hand.
         return None
+    found = replace(found, path=path)
     same = dataset.format in ("", found.format) and dataset.files[path] in ("", found.tree)
     return found if same and found.stamp == stamp(path) else None
 

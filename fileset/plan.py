@@ -14,6 +14,8 @@ from .files import FileInfo, metadata
 from .survey import Progress, inspect_dataset, same_events
 from .virtual import FileRange, selected
 
+_MOST_CHUNKS = 10**6
+
 DEFAULT_CHUNKSIZE = 250_000
 """Entries per chunk: large enough that opening the file is cheap beside reading it."""
 
@@ -125,7 +127,7 @@ def make_plan(
     Raises
     ------
     InputError
-        If a file cannot be used, or a number is not positive.
+        If a file cannot be used, a number is not positive, or there are too many chunks.
     """
     if chunksize < 1 or (max_chunks is not None and max_chunks < 1):
         raise InputError(f"chunksize {chunksize} and max_chunks {max_chunks} must be positive")
@@ -161,7 +163,12 @@ def make_plan(
             for info in found.infos
             for start, stop in ranges(info, chunksize)
         )
-        plan.extend(itertools.islice(chunks, max_chunks))
+        plan.extend(itertools.islice(chunks, max_chunks or _MOST_CHUNKS + 1))
+        if len(plan) > _MOST_CHUNKS:
+            raise InputError(
+                f"more than {_MOST_CHUNKS} chunks of up to {chunksize} entries; take a larger "
+                "chunksize, or preprocess the files again"
+            )
         # Alike in everything that the processor is told.
         told = metadata(dataset, found.infos[0])
         plan.extend(

@@ -62,6 +62,11 @@ def _check_keys(
     directory: Any, *, keys_chunk: Any, keys_cursor: Any, num_keys: int, **_: Any
 ) -> None:
     """Refuse more keys than a directory has room for, and directories inside each other."""
+    if directory.fSeekKeys < 0:
+        raise InputError(
+            f"a directory lists its objects at byte {directory.fSeekKeys}; the file is damaged: "
+            "copy it again"
+        )
     room = (keys_chunk.stop - keys_cursor.index) // _SMALLEST_KEY
     if num_keys > room:
         raise InputError(

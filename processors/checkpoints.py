@@ -37,7 +37,6 @@ from .filled import Filled, Part
 from .fingerprint import fingerprint
 from .histograms import HISTOGRAMS
 from .nuone import NuoneProcessor
-from .selections import find_selection
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +143,7 @@ def code_of(processor: ProcessorABC) -> str:
     """Digest of everything but the input that decides about what a processor makes of a chunk."""
     values = [type(processor).__mro__[:-1], vars(processor)]
     if isinstance(processor, NuoneProcessor):
-        values += [find_selection(processor.selection), processor.find(), DERIVED, HISTOGRAMS]
+        values += [processor.cuts(), processor.find(), DERIVED, HISTOGRAMS]
         values += [CUT_ON]
     return fingerprint(*values, modules=[__name__])
 

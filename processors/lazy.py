@@ -18,11 +18,12 @@ import awkward as ak
 import dask
 import dask_awkward as dak
 
+from fileset.catalog import Fileset
 from fileset.coffea_api import NanoEventsFactory
-from fileset.errors import InputError
+from fileset.errors import InputError, closest
 from fileset.formats import FORMATS
 from fileset.opening import damage
-from fileset.plan import Chunk
+from fileset.plan import DEFAULT_CHUNKSIZE, Chunk, make_plan
 
 from .checkpoints import decode, encode
 from .executors import open_executor
@@ -50,6 +51,42 @@ def lazy_outcomes(plan: Sequence[Chunk], processor: NuoneProcessor) -> dak.Array
     InputError
         For a format whose files are read as a whole.
     """
+    branches = {branch for traced in trace(processor, plan[0]) for branch in traced.branches}
+    positions = dak.from_lists([[position] for position in range(len(plan))])
+    partition = _Partition(tuple(plan), processor, frozenset(branches))
+    # A token of its own: dask would answer an equal graph from an earlier result.
+    return dak.map_partitions(partition, _events(plan), positions, token=uuid.uuid4().hex)
+
+
+def lazy_events(fileset: Fileset, dataset: str, *, chunksize: int = DEFAULT_CHUNKSIZE) -> dak.Array:
+    """Events of a whole dataset as a lazy dask-awkward array, to explore.
+
+    Parameters
+    ----------
+    fileset : dict of str to Dataset
+    dataset : str
+    chunksize : int
+        As in :func:`fileset.make_plan`.
+
+    Returns
+    -------
+    dask_awkward.Array, one partition per chunk
+        Nested records of the file, without named columns. What is computed from it reads the
+        branches that it needs; it has no ledger: for a result, run the processor.
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset, a file cannot be used, or it is of a format whose files are
+        read as a whole.
+    """
+    if dataset not in fileset:
+        raise InputError(f"no dataset {dataset!r} in the fileset; {closest(dataset, fileset)}")
+    plan = make_plan({dataset: fileset[dataset]}, chunksize=chunksize)
+    return _events([chunk for chunk in plan if not chunk.bad])
+
+
+def _events(plan: Sequence[Chunk]) -> dak.Array:
     first = plan[0]
     layout = FORMATS[first.metadata["format"]]
     if layout.loader is not None:
@@ -64,11 +101,7 @@ def lazy_outcomes(plan: Sequence[Chunk], processor: NuoneProcessor) -> dak.Array
     factory = NanoEventsFactory.from_root(
         files, schemaclass=layout.schema, metadata={"dataset": first.dataset}, mode="dask"
     )
-    branches = {branch for traced in trace(processor, first) for branch in traced.branches}
-    positions = dak.from_lists([[position] for position in range(len(plan))])
-    partition = _Partition(tuple(plan), processor, frozenset(branches))
-    # A token of its own: dask would answer an equal graph from an earlier result.
-    return dak.map_partitions(partition, factory.events(), positions, token=uuid.uuid4().hex)
+    return factory.events()
 
 
 @dataclass(frozen=True)

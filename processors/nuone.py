@@ -28,7 +28,8 @@ from .n_minus_one import n_minus_one
 from .reading import Columns, read_columns
 from .registry import CATEGORY, NOMINAL, Variation, find_variations, read_files
 from .reweight import WEIGHTS, nominal_weights, radiative_weight, template_weights
-from .selections import find_selection, select
+from .selections import SELECTIONS, Selection, find_selection, select
+from .variations import VARIATIONS
 
 Masks = dict[str, NDArray[np.bool_]]
 Passes = dict[str, tuple[Columns, Masks]]
@@ -110,6 +111,7 @@ class NuoneProcessor(ProcessorABC):
         self.radiative = radiative
         self.basis = find_basis(templates)
         self.sparse = False
+        self._carried: tuple[Selection, list[Variation]] | None = None
         self.find()
 
     def process(self, events: ak.Array | FileRange) -> dict[str, dict[str, Any]]:
@@ -182,7 +184,7 @@ class NuoneProcessor(ProcessorABC):
         key = tuple(events.metadata[name] for name in ("fileuuid", "entrystart", "entrystop"))
         passed = passes[NOMINAL][1]
         counted = cut_flow(columns.category, weight, passed)
-        counted |= n_minus_one(columns, weight, passed, find_selection(self.selection))
+        counted |= n_minus_one(columns, weight, passed, self.cuts())
         counted |= {"ledger": [key], "clipped": clipped, "flavours": sorted(flavours)}
         return columns, passes, counted, signal
 
@@ -195,7 +197,16 @@ class NuoneProcessor(ProcessorABC):
 
     def find(self) -> list[Variation]:
         """Variations of this run, whatever the process that it is in."""
-        return find_variations(self.variations, self.files)
+        return self._carried[1] if self._carried else find_variations(self.variations, self.files)
+
+    def cuts(self) -> Selection:
+        """Selection of this run, whatever the process that it is in."""
+        return self._carried[0] if self._carried else find_selection(self.selection)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Have what was made in memory, in a notebook say, travel: workers know the package."""
+        known = self._carried is None and is_packaged(self.selection, self.find())
+        return vars(self) | {"_carried": None if known else (self.cuts(), self.find())}
 
     def passes(self, columns: Columns) -> Passes:
         """Decide the cuts for the nominal columns and for those of every shift."""
@@ -203,7 +214,7 @@ class NuoneProcessor(ProcessorABC):
         for variation in available(self.find(), columns):
             if variation.shift:
                 shifted |= shifts(columns, variation)
-        selection = find_selection(self.selection)
+        selection = self.cuts()
         return {label: (moved, select(moved, selection)) for label, moved in shifted.items()}
 
     def histograms(
@@ -298,6 +309,16 @@ class NuoneProcessor(ProcessorABC):
         }
         weight = nominal_weights(events)[row] * relative
         return Entries(row, np.concatenate(labels)[order], weight, without)
+
+
+_CUTS = {name: list(cuts.items()) for name, cuts in SELECTIONS.items()}
+_VARIATIONS = dict(VARIATIONS)
+
+
+def is_packaged(selection: str, variations: Iterable[Variation]) -> bool:
+    """Whether cuts and variations are those of this package, or of files that travel as text."""
+    same_cuts = (_CUTS.get(p) == list(SELECTIONS[p].items()) for p in selection.split("+"))
+    return all(same_cuts) and all(v.source or _VARIATIONS.get(v.name) is v for v in variations)
 
 
 def _kept(passes: Passes) -> NDArray[np.int64]:

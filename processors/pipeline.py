@@ -24,7 +24,6 @@ from .executors import open_executor
 from .n_minus_one import described
 from .nuone import NuoneProcessor
 from .run import run
-from .selections import find_selection
 from .skim import remembered, run_skimmed
 from .spectra import spectrum_templates
 from .stock import run_stock
@@ -241,7 +240,7 @@ def provenance(processor: NuoneProcessor, execution: Execution) -> dict[str, Any
     }
     return {
         "selection": processor.selection,
-        "cuts": described(find_selection(processor.selection)),
+        "cuts": described(processor.cuts()),
         "variations": processor.variations or "all",
         **({"variation_files": own} if own else {}),
         "radiative": processor.radiative,

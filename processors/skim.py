@@ -49,7 +49,6 @@ from .nuone import NuoneProcessor, yields
 from .reading import Columns, MissingColumnError
 from .registry import NOMINAL, VARIATIONS
 from .run import run
-from .selections import find_selection
 
 _MAGIC = b"nudipole skim 1\n"
 _ALIGNED = 64
@@ -303,7 +302,7 @@ def fingerprint(processor: NuoneProcessor) -> str:
     parts = [
         processor.selection,
         processor.radiative,
-        find_selection(processor.selection),
+        processor.cuts(),
         {name: function for name, (function, _, _) in DERIVED.items()},
         {name: histogram.without for name, histogram in HISTOGRAMS.items()},
         {v.name: (v.function, v.uses, v.optional) for v in shifted},

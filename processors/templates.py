@@ -21,6 +21,7 @@ from hist.axis import StrCategory
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
+from fileset.html import html_table
 from fileset.unpacking import check_archive, parsed
 
 from .alternatives import merge_alternatives
@@ -31,6 +32,8 @@ from .hypotheses import TEMPLATES
 from .variations import NOMINAL
 
 SCHEMA = 1
+# Characters of a line in a notebook.
+_LONG = 300
 _CONTENT = "templates.json"
 
 # What the readers of zip, JSON and arrays raise for a file that is damaged or something else.
@@ -109,6 +112,23 @@ class Templates:
     def cutflow(self) -> Hist:
         """Weighted yields after each cut: axes dataset, category, cut."""
         return self.histograms["cutflow"]
+
+    def _repr_html_(self) -> str:
+        shown = self.histograms.get("cutflow")
+        rows = []
+        for name, metadata in self.datasets.items():
+            kind, events = "MC" if metadata["is_mc"] else "data", []
+            if shown is not None:
+                cuts = shown[name, :, :].project("cut").values()
+                events = [f"{value:.5g}" for value in (cuts[0], cuts[-1])]
+            pot = f"{self.ledger.pot(name):.4g}"
+            rows.append([name, kind, pot, *events])
+        columns = ["dataset", "kind", "POT", *(["all events", "selected"] if shown else [])]
+        made = f"{len(self.variations)} variations: {', '.join(self.variations)}"
+        note = made if len(made) < _LONG else f"{made[:_LONG]}..."
+        if missing := len(self.ledger.missing):
+            note = f"{missing} of {len(self.ledger.rows)} chunks are missing. {note}"
+        return html_table("templates, weighted events at their own exposure", columns, rows, note)
 
     @property
     def variations(self) -> list[str]:

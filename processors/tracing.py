@@ -22,7 +22,7 @@ from .nuone import NuoneProcessor
 from .reading import Columns, read_columns
 from .registry import CATEGORY, Variation
 from .reweight import nominal_weights
-from .selections import Selection, find_selection, select
+from .selections import Selection, select
 
 TRUTH = ("true_recoil_energy", "true_neutrino_energy", "nu_pdg")
 """Columns that signal templates and radiative corrections are made of."""
@@ -90,7 +90,7 @@ def _stages(
     processor: NuoneProcessor, is_mc: bool
 ) -> dict[str, tuple[Callable[[Columns], Any], bool]]:
     """What asks events for columns, and whether it asks all of them."""
-    selection = find_selection(processor.selection)
+    selection = processor.cuts()
     stages: dict[str, tuple[Callable[[Columns], Any], bool]] = {
         "selection": (lambda c: select(c, selection), True),
         "category": (categorise, True),

@@ -1,6 +1,8 @@
 """What a worker does: open and process chunks, tell what went wrong, add up what did not."""
 
+import functools
 import logging
+import operator
 import os
 import threading
 import time
@@ -126,8 +128,8 @@ def process_chunk(processor: ProcessorABC, chunk: Chunk, timeout: float | None =
     def work() -> Outcome:
         before = _bytes_read()
         # Cheaper for a small chunk, where a processor does without coffea's events.
-        opened = getattr(processor, "open", Chunk.open)
-        outcome = attempt(processor, chunk, lambda: opened(chunk))
+        opened = getattr(processor, "open", operator.methodcaller("open"))
+        outcome = attempt(processor, chunk, functools.partial(opened, chunk))
         return outcome._replace(bytes_read=_bytes_read() - before)
 
     hung = Outcome(

@@ -5,17 +5,15 @@ it is not the one that scattering bounds.
 """
 
 from .cosmology import extra_neutrinos
+from .matter import plasma_frequency
 from .plasmon import (
-    TIP_STATUS,
     magnetic_over_sm,
     magnetic_width,
     millicharge_over_sm,
     millicharge_width,
-    plasma_frequency,
-    plasmon_energy_loss,
     sm_width,
-    tip_of_red_giant_branch,
 )
+from .red_giants import TIP_STATUS, plasmon_energy_loss, tip_of_red_giant_branch
 from .supernova import allowed_helicity_flip, helicity_flip_luminosity
 from .thermal import degrees_of_freedom, thermalisation_moment
 

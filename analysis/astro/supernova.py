@@ -7,15 +7,13 @@ so is every bound from it.
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.constants import N_A
 from scipy.special import expit
 
-from processors.kernels.constants import ALPHA, FM_TO_CM, GEV2_TO_CM2, HBAR_C, K_MAGNETIC, SECOND
+from processors.kernels.constants import ALPHA, GEV2_TO_CM2, K_MAGNETIC, SECOND
 
-from ..theory.domain import fraction, non_negative, positive
-from .plasmon import ERG
+from ..theory.domain import non_negative, positive
+from .matter import CM, ERG, charge_density, fermi_momentum
 
-_CM = 1.0 / (HBAR_C * FM_TO_CM)  # centimetre [GeV^-1]
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
 _TAIL = 30.0  # temperatures beyond the chemical potential: exp(-30) is left out
 
@@ -49,10 +47,26 @@ def screening2(
     Debye screening by protons that are not degenerate, 4 pi alpha n_p / T, plus Thomas-Fermi
     screening by relativistic degenerate electrons, 4 alpha p_F^2 / pi (Raffelt 1996, ch. 6).
     """
-    protons = _protons(density, electron_fraction)
-    fermi = np.cbrt(3.0 * np.pi**2 * protons)
+    protons = charge_density(density, electron_fraction)
     debye = 4.0 * np.pi * ALPHA * protons / positive("temperature", temperature, "GeV")
-    return debye + 4.0 * ALPHA / np.pi * fermi**2
+    return debye + 4.0 * ALPHA / np.pi * fermi_momentum(protons) ** 2
+
+
+def flip_cross_section(x: ArrayLike) -> NDArray[np.float64]:
+    """Cross-section of a helicity flip on a screened charge by a moment of one Bohr magneton.
+
+    Parameters
+    ----------
+    x : array_like of float
+        Largest over screened momentum transfer, squared [1], >= 0.
+
+    Returns
+    -------
+    ndarray, shape of ``x``
+        pi alpha^2 / m_e^2 [ln(1 + x) - x / (1 + x)] [GeV^-2].
+    """
+    transfer = np.asarray(x, dtype=np.float64)
+    return K_MAGNETIC / GEV2_TO_CM2 * (np.log1p(transfer) - transfer / (1.0 + transfer))
 
 
 def helicity_flip_luminosity(
@@ -103,11 +117,11 @@ def helicity_flip_luminosity(
     half = 0.5 * (potential + _TAIL * T)
     E_nu = half * (1.0 + _NODES)
     x = 4.0 * E_nu**2 / screening2(T, density, electron_fraction)
-    sigma = K_MAGNETIC / GEV2_TO_CM2 * (np.log1p(x) - x / (1.0 + x))
+    sigma = flip_cross_section(x)
     occupied = expit((potential - E_nu) / T)
     energy = np.sum(half * _WEIGHTS * E_nu**3 * occupied * sigma) / (2.0 * np.pi**2)
-    volume = 4.0 / 3.0 * np.pi * (positive("radius", radius, "cm") * _CM) ** 3
-    power = _protons(density, electron_fraction) * energy * volume  # [GeV^2]
+    volume = 4.0 / 3.0 * np.pi * (positive("radius", radius, "cm") * CM) ** 3
+    power = charge_density(density, electron_fraction) * energy * volume  # [GeV^2]
     return moment**2 * power * SECOND / ERG
 
 
@@ -134,9 +148,3 @@ def allowed_helicity_flip(luminosity: ArrayLike, **core: float) -> NDArray[np.fl
     return np.sqrt(
         positive("luminosity", luminosity, "erg/s") / helicity_flip_luminosity(1.0, **core)
     )
-
-
-def _protons(density: ArrayLike, electron_fraction: ArrayLike) -> NDArray[np.float64]:
-    """Protons per volume [GeV^3]."""
-    protons = positive("density", density, "g/cm^3") * N_A
-    return protons * fraction("electron_fraction", electron_fraction) / _CM**3

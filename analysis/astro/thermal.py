@@ -12,9 +12,10 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import zeta
 
-from processors.kernels.constants import ALPHA, GEV2_TO_CM2, K_MAGNETIC, M_E, M_MU, M_TAU, M_W
+from processors.kernels.constants import ALPHA, M_E, M_MU, M_TAU, M_W
 
 from .cosmology import G_AT_NEUTRINO_DECOUPLING
+from .supernova import flip_cross_section
 
 PLANCK_MASS = 1.220890e19  # [GeV], CODATA 2018
 QCD_TEMPERATURE = 0.157  # crossover [GeV], lattice, A. Bazavov et al., arXiv:1812.08235
@@ -97,7 +98,7 @@ def flip_rate(temperature: float) -> float:
     squares = math.fsum(p.charge**2 * p.colours for p in charged)
     density = 4.0 * squares * 0.75 * float(zeta(3.0)) / np.pi**2 * temperature**3
     x = 2.0 * 3.15**2 / (4.0 * np.pi * ALPHA / 3.0 * squares)
-    return float(density * K_MAGNETIC / GEV2_TO_CM2 * (math.log1p(x) - x / (1.0 + x)))
+    return float(density * flip_cross_section(x))
 
 
 def thermalisation_moment(extra_neutrinos: float, species: int = 3) -> float:

@@ -112,7 +112,7 @@ def _model_of(source: str, arguments: argparse.Namespace, channel: str) -> "Limi
         return LimitModel.load(source)
     from ..experiments.row_model import row_model
 
-    return row_model(source, nue_fraction=arguments.nue_fraction)
+    return row_model(source, nue_fraction=arguments.nue_fraction, releases=arguments.data)
 
 
 def _template_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Verbs that bound the moment, or tell how others did."""
 
 import argparse
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .fits import print_fit
 from .output import print_table, write_figures
+
+LOG = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from processors.templates import Templates
@@ -34,6 +37,8 @@ def limit(arguments: argparse.Namespace) -> int:
         limits = list(recompute_all(arguments.source, **options).values())
     else:
         limits = [recompute(arguments.source, method=arguments.method, **options)]
+    if limits[0].disputed:
+        LOG.warning("%s is disputed: %s", limits[0].experiment, limits[0].disputed)
     if arguments.json:
         print(encode(limits))
         return 0
@@ -110,16 +115,22 @@ def sensitivity(arguments: argparse.Namespace) -> int:
 
     row = find_experiment(arguments.name)
     systematics = _numbers("--systematics", arguments.systematics)
-    scans = {"exposure": arguments.exposures, "threshold": arguments.thresholds}
+    scans = {
+        "exposure": arguments.exposures,
+        "threshold": arguments.thresholds,
+        "background": arguments.backgrounds,
+    }
     found = []
     for varied, text in scans.items():
         values = _numbers(f"--{varied}s", text)
         options = {"cl": arguments.cl, "method": arguments.method}
         found += sensitivity_scan(row, varied, values, systematics, **options)
     if arguments.plot:
+        from ..experiments import published_limits
         from ..world_plots import sensitivity as draw
 
-        write_figures({arguments.plot: lambda: draw(row.system, found)})
+        known = published_limits(row.bounded)
+        write_figures({arguments.plot: lambda: draw(row.system, found, known)})
     if arguments.json:
         print(encode(found))
     else:

@@ -6,8 +6,8 @@ assumed or not verified. Add an experiment by adding a file.
 
 from .combination import Combined, combine
 from .counting import signal_yield
-from .models import row_model
 from .recompute import Limit, recompute, recompute_all
+from .row_model import row_model
 from .rows import (
     BOUNDED,
     EXPERIMENTS,
@@ -15,6 +15,7 @@ from .rows import (
     find_experiment,
     load_experiment,
     load_experiments,
+    published_limits,
 )
 from .sensitivity import Sensitivity, sensitivity_scan
 from .spectrum import FlavourCurves, flavour_curves
@@ -34,6 +35,7 @@ __all__ = [
     "flavour_curves",
     "load_experiment",
     "load_experiments",
+    "published_limits",
     "recompute",
     "recompute_all",
     "row_model",

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..limit import LimitModel
-from ..limit.combination import combine as side_by_side
 from ..limit.fit import Fitter
 from ..theory import flavour_limits
-from .models import EXPECTED, LIKELIHOODS, row_model
+from .row_model import EXPECTED, LIKELIHOODS, row_model
 from .rows import BOUNDED, Experiment, find_experiment
 
 SURVIVAL = 0.55
@@ -120,12 +121,12 @@ def combine(
         raise ValueError(f"bounded = {target!r}; expected one of {', '.join(BOUNDED)}")
     factors = [_conversion(row, target, sin2_theta23) for row in rows]
     models = [
-        row_model(row, unit=_UNIT, factor=factor, releases=releases)
+        _with_data(row_model(row, unit=_UNIT, factor=factor, releases=releases))
         for row, factor in zip(rows, factors, strict=True)
     ]
     options = {"cl": confidence_level, "expected": 0} | options
     alone = [model.limit(method, **options).mu_nu for model in models]
-    joint: LimitModel = side_by_side(models)
+    joint = LimitModel.combine(models)
     limit = joint.limit(method, **options)
     seen = "expected, no moment is seen: " if rows[0].method in EXPECTED else ""
     named = list(dict.fromkeys(name for row in rows for name in row.nuisances))
@@ -143,6 +144,11 @@ def combine(
         convention=f"{seen}{limit.convention}",
         unverified={row.name: row.unverified for row in rows},
     )
+
+
+def _with_data(model: LimitModel) -> LimitModel:
+    """Give a sensitivity the expectation as data, in whole events as the table does."""
+    return model if model.observed is not None else model.with_data(np.round(model.background))
 
 
 def _pulls(model: LimitModel) -> list[float]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..limit import METHODS
-from . import counting, models, relation, spectrum, stars
+from . import counting, relation, spectrum, stars
 from .outcome import Outcome
+from .row_model import model_outcome
 from .rows import Experiment, find_experiment
 
 # By method of the row. Counts choose among statistical methods: the first is that of the table.
@@ -19,7 +20,7 @@ _LIKELIHOODS: dict[str, Callable[[Experiment, float, Path | None], Outcome]] = {
     "rate_ratio": lambda row, cl, _: relation.rate_ratio(row, cl),
     "on_off": lambda row, cl, _: spectrum.on_off(row, cl),
     "xenon_spectrum": spectrum.xenon_spectrum,
-    "cevns_spectrum": models.model_outcome,
+    "cevns_spectrum": model_outcome,
     "red_giant_tip": lambda row, cl, _: stars.red_giant_tip(row, cl),
     "plasmon_emission": lambda row, cl, _: stars.plasmon_emission(row),
     "supernova": lambda row, cl, _: stars.supernova(row),
@@ -54,8 +55,9 @@ class Limit:
         Level of ``published``.
     unverified : tuple of str
         Numbers of the row that were assumed or not verified.
-    source, notes, reason : str
-        Publication of the inputs; what to know about them; why the numbers differ.
+    source, notes, reason, disputed : str
+        Publication of the inputs; what to know about them; why the numbers differ; what recent
+        work holds against the bound.
     signal_events, yield_per_mu2, nue_fraction, exposure, n_obs : float or None
         Of counts: upper limit on the signal [events], signal events per (1e-9 Bohr magneton)^2,
         part of the expectation taken as neutrino-electron scattering [1], protons on target,
@@ -74,6 +76,7 @@ class Limit:
     source: str
     notes: str
     reason: str
+    disputed: str = ""
     signal_events: float | None = None
     yield_per_mu2: float | None = None
     nue_fraction: float | None = None
@@ -151,6 +154,7 @@ def recompute(
         source=row.source,
         notes=row.notes,
         reason=row.reason,
+        disputed=row.disputed,
         **outcome._asdict(),
     )
 

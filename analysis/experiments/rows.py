@@ -48,6 +48,7 @@ _OPTIONAL: dict[str, Check] = {
     "unlike": text,
     "notes": text,
     "data": text,
+    "disputed": text,
 }
 
 
@@ -87,6 +88,8 @@ class Experiment:
     data : str
         Name of the data behind the row, the same for rows that would count twice; empty if no
         other row has them.
+    disputed : str
+        What recent work holds against the bound, and which; empty if nothing.
     inputs : dict of str to object
         Numbers that the likelihood needs.
     nuisances : dict of str to Nuisance
@@ -110,6 +113,7 @@ class Experiment:
     unlike: str = ""
     notes: str = ""
     data: str = ""
+    disputed: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     nuisances: Mapping[str, Nuisance] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
@@ -235,3 +239,21 @@ def find_experiment(name: str | Experiment) -> Experiment:
             f"no experiment {name!r} in analysis/experiments; closest: {', '.join(closest)}"
         )
     return EXPERIMENTS[name]
+
+
+def published_limits(bounded: str) -> dict[str, float]:
+    """Published upper limits on one combination of moments.
+
+    Parameters
+    ----------
+    bounded : str
+        Key of `BOUNDED`.
+
+    Returns
+    -------
+    dict of str to float
+        By name of the row, the strongest first [Bohr magneton].
+    """
+    rows = [r for r in EXPERIMENTS.values() if r.bounded == bounded and r.kind == "upper_limit"]
+    limits = {row.name: row.published for row in rows if row.published}
+    return dict(sorted(limits.items(), key=lambda pair: pair[1]))

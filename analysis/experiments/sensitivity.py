@@ -8,8 +8,9 @@ from .counting import expected_count
 from .inputs import INPUTS
 from .rows import Experiment
 
-VARIED = ("exposure", "threshold")
-"""What a scan goes through; ``threshold`` is the lower end of the window in recoil energy [GeV]."""
+VARIED = ("exposure", "threshold", "background")
+"""What a scan goes through: ``threshold`` is the lower end of the window in recoil energy [GeV],
+``background`` that which is no neutrino-electron scattering over that which is [1]."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Sensitivity:
     varied : str
         One of `VARIED`.
     value : float
-        Its value: protons on target, or [GeV].
+        Its value: protons on target, [GeV] or [1].
     background_syst : float
         Uncertainty of all that is expected without a moment [relative].
     expected_events : int
@@ -61,7 +62,7 @@ def sensitivity_scan(
     varied : str
         One of `VARIED`.
     values : sequence of float
-        Exposures [POT] or thresholds [GeV].
+        Exposures [POT], thresholds [GeV] or backgrounds [1].
     systematics : sequence of float
         Uncertainties of all that is expected without a moment [relative].
     cl : float
@@ -99,9 +100,12 @@ def _expected(
     experiment: Experiment, varied: str, value: float, syst: float, cl: float, method: str
 ) -> Sensitivity:
     high = experiment.inputs["recoil_energy"][1]
-    changed: dict[str, object] = {"background_syst": syst, "exposure": value}
-    if varied == "threshold":
-        changed = {"background_syst": syst, "recoil_energy": [value, high]}
+    by_name: dict[str, tuple[str, object]] = {
+        "exposure": ("exposure", value),
+        "threshold": ("recoil_energy", [value, high]),
+        "background": ("background_ratio", value),
+    }
+    changed = dict([("background_syst", syst), by_name[varied]])
     checks = INPUTS["expected_count"]
     inputs = {key: checks[key](f"{experiment.name}: {key}", v) for key, v in changed.items()}
     row = replace(experiment, inputs={**experiment.inputs, **inputs})

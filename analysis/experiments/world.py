@@ -16,6 +16,9 @@ LOG = logging.getLogger(__name__)
 UNLIKE = "unlike: "
 """Beginning of the reason of a row whose two numbers are not the same quantity."""
 
+DISPUTED = "disputed: "
+"""In the reason of a row whose bound recent work disputes."""
+
 EXPECTED = "recomputed: expected"
 """In the convention of a row whose recomputed number is a sensitivity without data."""
 
@@ -95,6 +98,8 @@ def _world_row(row: Experiment, releases: Path | None) -> WorldRow:
             recomputed, convention = limit.observed, f"; recomputed: {limit.convention}"
             ratio = None if math.isnan(limit.ratio) else limit.ratio
     reasons.append(row.reason)
+    if row.disputed:
+        reasons.append(f"{DISPUTED}{row.disputed}")
     if row.unverified:
         reasons.append(f"assumed or not verified: {', '.join(row.unverified)}")
     return WorldRow(

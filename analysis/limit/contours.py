@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import chdtri
 
 from fileset.errors import InputError
 
+from .classics import two_parameter_threshold
 from .fit import Fitter
 from .likelihood import objective
 from .model import BinnedModel, Floats, Model
 
-LEVELS = {f"{100 * cl:g} %": float(chdtri(2, 1.0 - cl)) for cl in (0.6827, 0.90, 0.95, 0.99)}
+LEVELS = {f"{100 * cl:g} %": two_parameter_threshold(cl) for cl in (0.6827, 0.90, 0.95, 0.99)}
 """Confidence level to -2 Delta ln L for two quantities: chi-square with two degrees of freedom."""
 
 

@@ -13,6 +13,8 @@ from typing import Literal, NamedTuple, overload
 import numpy as np
 from scipy.special import ndtr
 
+from fileset.html import html_table
+
 from .count_likelihood import (
     UNIT_NODES,
     UNIT_WEIGHTS,
@@ -73,6 +75,17 @@ class CountLimit:
     n_obs: int
     n_bkg: float
     sigma_bkg: float
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("signal events", f"{self.lower:.4g} to {self.upper:.4g}"),
+            ("confidence level", self.confidence_level),
+            ("method", self.method),
+            ("convention", self.convention),
+            ("observed", self.n_obs),
+            ("background", f"{self.n_bkg:.4g} \N{PLUS-MINUS SIGN} {self.sigma_bkg:.3g}"),
+        ]
+        return html_table("limit from a count", ("", ""), rows)
 
 
 def _classical(count: Count, cl: float) -> tuple[float, float]:

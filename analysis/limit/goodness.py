@@ -87,7 +87,7 @@ def goodness(model: BinnedModel, effort: Effort) -> DataTest:
     degrees = max(model.bins - free - 1, 0)
     where = hypothesis(fit.model, fit.data, fit.best)
     made = Experiment(fit.model, where, (float(fit.best[0]),), fit.best[None], (effort.seed, _BEST))
-    statistic = 2.0 * fit.value
+    statistic = max(2.0 * fit.value, 0.0)
     p, error = _by_toys(made, effort, statistic, discovery=False)
     asymptotic = float(chdtrc(degrees, statistic)) if degrees else 1.0
     words = "saturated model, -2 ln L with its constraints; toys at the best fit"

@@ -35,8 +35,9 @@ class Data(NamedTuple):
 
     def take(self, toys: NDArray[np.int64]) -> "Data":
         """Some of them."""
-        factors = self.factors if self.factors.shape == (1, 1) else self.factors[toys]
-        return Data(self.n[toys], self.aux[toys], factors)
+        # Of one bin, those of one data set have the shape of none.
+        each = len(self.factors) == len(self.n)
+        return Data(self.n[toys], self.aux[toys], self.factors[toys] if each else self.factors)
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fileset.html import html_table
+
 from .count_expectation import ExpectedLimits
 from .model import Floats
 
@@ -105,6 +107,19 @@ class ModelLimit:
     def mu_nu_error(self) -> float:
         """Monte Carlo error of :attr:`mu_nu` [Bohr magneton]."""
         return self.unit * self.upper_error / (2.0 * math.sqrt(self.upper)) if self.upper else 0.0
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("mu_nu [Bohr magneton]", f"< {self.mu_nu:.4g}"),
+            ("confidence level", self.confidence_level),
+            ("method", self.method),
+            ("convention", self.convention),
+            ("best fit of mu_nu", f"{self.moment(self.best):.4g}"),
+            ("exposure [POT]", f"{self.pot:.4g}"),
+        ]
+        if self.expected_mu_nu is not None:
+            rows.insert(1, ("expected without a moment", f"< {self.expected_mu_nu.median:.4g}"))
+        return html_table("limit on the magnetic moment", ("", ""), rows)
 
     def moment(self, s: float) -> float:
         """Moment [Bohr magneton] of a value of s."""

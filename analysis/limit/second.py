@@ -17,7 +17,7 @@ from .model import MOMENT_UNIT, BinnedModel, Floats
 RADIUS_UNIT = 1e-32
 """Charge radius squared at a value of 1 [cm^2]."""
 
-_STEPS = 31
+_STEPS = 41
 
 
 class Quantity(NamedTuple):
@@ -42,6 +42,10 @@ class Quantity(NamedTuple):
     lowest: float | None
 
 
+def _squared(neutrino: str) -> str:
+    return rf"$\mu_{{{neutrino}}}^2$ [$(10^{{-9}}\,\mu_\mathrm{{B}})^2$]"
+
+
 def _flavour(name: str) -> dict[str, float]:
     return coefficients(mu_nu={name: MOMENT_UNIT})
 
@@ -53,15 +57,15 @@ def _radius(power: int) -> dict[str, float]:
 
 QUANTITIES = {
     "flavours": Quantity(
-        "mu_nue^2 [(1e-9 mu_B)^2]",
-        "mu_numu^2 [(1e-9 mu_B)^2]",
+        _squared(r"\nu_e"),
+        _squared(r"\nu_\mu"),
         _flavour("nue"),
         {"numu": (_flavour("numu"), lambda s: s)},
         0.0,
     ),
     "charge_radius": Quantity(
-        "mu_nu^2 [(1e-9 mu_B)^2]",
-        "charge radius squared of nu_mu [1e-32 cm^2]",
+        _squared(r"\nu"),
+        r"$\langle r^2\rangle$ of $\nu_\mu$ [$10^{-32}\,\mathrm{cm}^2$]",
         coefficients(mu_nu=MOMENT_UNIT),
         {"r": (_radius(1), lambda r: r), "r2": (_radius(2), lambda r: r**2)},
         None,

@@ -12,11 +12,18 @@ import numpy as np
 from fileset.errors import InputError
 
 from .model import BinnedModel, Channel, Floats, Model, Parameter, Sample
+from .workspace_factors import (
+    KIND,
+    factor_modifiers,
+    factor_names,
+    shapesys_of,
+    with_bin_factors,
+)
 
 VERSION = "1.0.0"
 POI = "s"
 
-_KINDS = ("normfactor", "histosys", "normsys", "staterror")
+_KINDS = ("normfactor", "histosys", "normsys", "staterror", KIND)
 
 
 def to_workspace(model: BinnedModel) -> dict[str, Any]:
@@ -41,8 +48,12 @@ def to_workspace(model: BinnedModel) -> dict[str, Any]:
         raise InputError("a workspace needs data; give some, or LimitModel.asimov()")
     _check_export(model)
     channels, first = [], 0
+    constraints = factor_names(model)
     for channel in model.channels:
         bins = slice(first, first + channel.bins)
+        if channel.name in constraints:
+            first += channel.bins
+            continue
         samples = [
             {
                 "name": sample.name,
@@ -67,6 +78,8 @@ def to_workspace(model: BinnedModel) -> dict[str, Any]:
 
 def _check_export(model: BinnedModel) -> None:
     for j, p in enumerate(model.parameters):
+        if p.source.startswith(f"{KIND} "):
+            continue
         if p.name == POI:
             raise InputError(f"parameter {POI!r} has the name of the signal; rename it")
         if p.shape == "code0" and (model.up[j] != -model.down[j]).any():
@@ -90,7 +103,10 @@ def _modifiers(model: BinnedModel, channel: Channel, p: int, bins: slice) -> lis
     elif model.mc_relative[bins].any():
         deviation = np.sqrt(model.mc_variance[p, bins]).tolist()
         found.append({"name": f"staterror_{channel.name}", "type": "staterror", "data": deviation})
+    found += factor_modifiers(model, p, bins)
     for j, parameter in enumerate(model.parameters):
+        if parameter.source.startswith(f"{KIND} "):
+            continue
         up, down = model.up[j, p, bins], model.down[j, p, bins]
         if up.any() or down.any():
             sides = {"hi_data": (nominal + up).tolist(), "lo_data": (nominal + down).tolist()}
@@ -158,7 +174,8 @@ def _read(kind: type[Model], workspace: Mapping[str, Any], unit: float, pot: flo
         first += len(data[channel["name"]])
     parts = _apart(parts, channels)
     samples = {p.name: Sample(p.name, ("normfactor", poi) in p.modifiers) for p in parts}
-    names = {n: k for p in parts for k, n in p.modifiers if k != "staterror" and n != poi}
+    apart = ("staterror", KIND)
+    names = {n: k for p in parts for k, n in p.modifiers if k not in apart and n != poi}
     rows, numbers = [{n: i for i, n in enumerate(group)} for group in (samples, names)]
     lead = (len(names), len(samples))
     arrays = {name: np.zeros((*lead, first)) for name in ("up", "down")}
@@ -166,7 +183,7 @@ def _read(kind: type[Model], workspace: Mapping[str, Any], unit: float, pot: flo
     arrays |= {name: np.zeros((len(samples), first)) for name in ("nominal", "mc_variance")}
     for part in parts:
         _fill(arrays, part, rows[part.name], numbers)
-    return kind(
+    result = kind(
         channels=channels,
         samples=tuple(samples.values()),
         parameters=tuple(_parameter(n, k, arrays, numbers[n]) for n, k in names.items()),
@@ -176,6 +193,10 @@ def _read(kind: type[Model], workspace: Mapping[str, Any], unit: float, pot: flo
         origin="workspace",
         **arrays,
     )
+    for part in parts:
+        for name, deviation in shapesys_of(part.modifiers).items():
+            result = with_bin_factors(result, name, part.name, part.first, deviation)
+    return result
 
 
 def _part(channel: str, sample: Mapping[str, Any], first: int) -> _Part:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,15 @@ from scipy.stats import norm, poisson
 
 import analysis.experiments
 from analysis.cli import main
-from analysis.experiments import EXPERIMENTS, combine, find_experiment, recompute, row_model
-from analysis.experiments.models import EXPECTED, LIKELIHOODS
+from analysis.experiments import (
+    EXPERIMENTS,
+    combine,
+    find_experiment,
+    recompute,
+    row_model,
+    world_rows,
+)
+from analysis.experiments.row_model import EXPECTED, LIKELIHOODS
 
 ROWS = Path(analysis.experiments.__file__).parent
 NOVA = (ROWS / "nova_biao.toml").read_text(encoding="utf-8")
@@ -199,6 +207,21 @@ def test_row_of_ones_own_is_read_where_it_lies(tmp_path, capsys):
         assert "mine" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"absent\.toml: no row there: No such file"):
         find_experiment(str(tmp_path / "absent.toml"))
+
+
+def test_spectrum_nobody_planned_for_is_one_file_with_its_table(tmp_path):
+    def hundredfold(column):
+        numbers = [100.0 * float(number) for number in column[2].split(",")]
+        return f"{column[1]} = {numbers}"
+
+    row = (ROWS / "lz.toml").read_text(encoding="utf-8")
+    text = re.sub(r"(counts|background) = \[([^]]*)\]", hundredfold, row)
+    path = tmp_path / "future_xenon.toml"
+    path.write_text(text.replace("exposure = 0.9", "exposure = 90.0"), encoding="utf-8")
+    (found,) = world_rows([str(path)])
+    assert (found.id, found.method) == ("future_xenon", "xenon_spectrum")
+    # With the same fluctuations in every bin mu^2 shrinks at least as fast as their errors.
+    assert found.recomputed < recompute("lz").observed / 2.5
 
 
 def test_command_prints_the_limit_with_its_convention(capsys):

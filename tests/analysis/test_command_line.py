@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis.cli import COMMANDS, main
-from analysis.cli import arguments as known
+from analysis.cli import options as known
 from analysis.cli.arguments import parser
 from analysis.experiments import EXPERIMENTS
 from analysis.limit import counting, methods

@@ -14,6 +14,7 @@ from analysis.limit.compiling import code4_coefficients, compiled
 from analysis.limit.drawing import Hypothesis, expectation_at
 from analysis.limit.engine import minimise
 from analysis.limit.expectation import rows_at
+from analysis.limit.fit import Fitter
 from analysis.limit.likelihood import Data, best_factors, curvature, gradient, objective
 from analysis.limit.newton import newton
 from analysis.limit.toys import Experiment, run, with_workers
@@ -233,3 +234,18 @@ def test_toys_do_not_depend_on_the_threads_of_blas():
     ]
     assert printed[0] == printed[1]
     assert "0x" in printed[0]
+
+
+def test_monte_carlo_factor_of_a_single_bin_is_that_of_every_data_set():
+    plain = counting(25, 23.78, 1.0)
+    varied = replace(plain, mc_variance=np.array([[(0.109 * 23.78) ** 2], [0.0]]))
+    signals = np.array([0.0, 5.0, 10.0, 40.0])
+    explicit = Fitter.of(counting(25, 23.78, 1.0, relative=0.109))
+    assert Fitter.of(varied).statistic(signals) == pytest.approx(explicit.statistic(signals))
+
+
+def test_fit_that_left_its_valley_is_made_again():
+    ready, data, point, metric = toys_of(MODELS["bent"], 300, s=0.0)
+    fits = minimise(ready, data, np.repeat(point[None], 300, axis=0), 3.0 * metric, fixed=True)
+    before = objective(ready, data, np.repeat(point[None], 300, axis=0))[0]
+    assert (fits.values <= before + 1e-6).all()

@@ -1,5 +1,6 @@
 """A fit of the spectrum as a person asks for one: text, JSON, files, figures."""
 
+import hashlib
 import json
 import math
 import re
@@ -14,6 +15,7 @@ from analysis.limit.branches import search
 from analysis.limit.compiling import compiled
 from analysis.limit.engine import minimise
 from analysis.limit.likelihood import Data, curvature, objective
+from analysis.limit.methods import SAMPLED
 from analysis.limit_plots import curves, spectrum
 from analysis.plots import image
 from fileset import load_fileset
@@ -22,10 +24,12 @@ from processors.pipeline import Execution, process_fileset
 
 from .limit_models import shapes
 
+EXPECTED = {"cls": 400, "cls_asymptotic": 0}
+
 
 @pytest.fixture(scope="module")
 def templates(toy, tmp_path_factory):
-    found = process_fileset(load_fileset(toy), NuoneProcessor("event_cvn", "ppfx"), Execution())
+    found = process_fileset(load_fileset(toy), NuoneProcessor("event_cvn", "ppfx,calibration"), Execution())
     path = tmp_path_factory.mktemp("fit") / "templates.zip"
     found.save(path)
     return path
@@ -55,11 +59,18 @@ def test_json_has_all_methods_and_their_monte_carlo_error(templates, capsys):
     content = json.loads(capsys.readouterr().out)
     assert content["schema"] == 1
     assert re.fullmatch("[0-9a-f]{64}", content["model"]["origin"])
-    assert len(content["limits"]) == 5
+    assert len(content["limits"]) == 7
+    (digest,) = content["inputs"].values()
+    assert digest == hashlib.sha256(templates.read_bytes()).hexdigest()
+    for name in ("goodness", "discovery"):
+        assert 0.0 <= content[name]["p_value"] <= 1.0
+        assert (content[name]["toys"], content[name]["seed"]) == (400, 1)
     for name, limit in content["limits"].items():
         assert limit["confidence_level"] == 0.95
         assert limit["mu_nu"] == pytest.approx(1e-9 * math.sqrt(limit["upper"]))
-        assert (limit["upper_error"] > 0.0) == (name in ("fc", "cls")) == (limit["toys"] == 400)
+        assert (limit["upper_error"] > 0.0) == (name in SAMPLED) == (limit["toys"] == 400)
+        assert limit["convention"].startswith("95 % CL")
+        assert (limit["expected_toys"], limit["seed"]) == (EXPECTED.get(name, 1000), 1)
         assert limit["expected"] == sorted(limit["expected"])
 
 
@@ -77,7 +88,8 @@ def test_kept_model_and_workspace_give_the_same_limit(templates, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nova_biao", "--fit"), "expected templates or a model file"),
+        (("texono", "--fit"), "has no counts to fit"),
+        (("nova_bia", "--fit"), "nova_biao"),
         (("absent.npz",), "no such model file"),
         (("templates", "--fit", "--method", "classical"), "no method 'classical' for a model"),
         (("templates", "--fit", "--axes", "energy"), "axis 'energy'"),
@@ -144,3 +156,49 @@ def test_limit_of_a_folded_model_has_no_negative_statistic():
     found = folded().limit("fc", cl=0.9, toys=400, expected=200)
     assert found.upper > 0.0
     assert (found.curve.statistic >= 0.0).all()
+
+
+def test_all_pictures_are_written(templates, tmp_path, capsys):
+    asked = ("--method", "fc", "--toys", 300, "--figures", tmp_path, "--contour", "flavours")
+    assert nudipole("limit", templates, "--fit", *asked, "--symmetrise", "calibration") == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        *("curves_fc.png", "band_fc.png", "delta_chi2.png", "spectrum.png", "pulls.png"),
+        "contour_flavours.png",
+    }
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in tmp_path.iterdir())
+
+
+def test_symmetrised_source_has_one_minimum(templates):
+    model, straight = (
+        LimitModel.from_templates(process(templates), symmetrise=names)
+        for names in ((), ("calibration",))
+    )
+    shape = {p.name: p.shape for p in straight.parameters}
+    assert shape["calibration"] == "linear"
+    assert len(compiled(straight).folded) <= len(compiled(model).folded)
+
+
+def test_published_count_is_fitted_and_combined(templates, capsys):
+    asked = ("--method", "profile_two_sided", "--json")
+    assert nudipole("limit", "nova_biao", "--fit", *asked) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert alone["limits"]["profile_two_sided"]["upper"] * 4.289 == pytest.approx(11.239, rel=2e-4)
+    assert alone["inputs"] == {"nova_biao": None}
+    command = ("limit", templates, "--fit", *asked, "--combine", "nova_biao")
+    assert nudipole(*command) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert both["model"]["channels"].keys() == {"nd", "nova_biao"}
+    assert "nova_biao background" in both["model"]["parameters"]
+
+
+def test_kept_toys_are_used_again(templates, tmp_path, capsys):
+    kept = tmp_path / "toys.npz"
+    asked = ("limit", templates, "--fit", "--method", "fc", "--toys", 300, "--json")
+    found = []
+    for more in (("--keep-toys", kept), ("--join-toys", kept)):
+        assert nudipole(*asked, *more) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["limits"] == found[1]["limits"]
+    assert found[1]["toys_file"]["blocks_made"] == 0
+    assert found[1]["toys_file"]["blocks_read"] == found[0]["toys_file"]["blocks_made"]

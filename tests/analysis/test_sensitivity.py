@@ -51,6 +51,11 @@ def test_limits_improve_with_exposure_and_with_less_uncertainty():
     assert all(after < before for before, after in pairwise(by_systematic))
 
 
+def test_background_weakens_the_limit_as_its_events_do():
+    none, double = moments("background", [0.0, 2.0], [0.0], method="profile_one_sided")
+    assert double / none == pytest.approx(3.0**0.25, rel=0.03)
+
+
 def test_points_say_what_was_varied_and_how_many_events_are_expected():
     (point,) = sensitivity_scan(NOVA, "threshold", [0.2], [0.05], cl=0.95)
     assert (point.varied, point.value, point.background_syst) == ("threshold", 0.2, 0.05)
@@ -63,7 +68,7 @@ def test_points_say_what_was_varied_and_how_many_events_are_expected():
     ("row", "varied", "value", "message"),
     [
         ("lsnd", "exposure", 1e21, "lsnd is no sensitivity of a count; its likelihood is relation"),
-        ("sbnd", "mass", 1.0, "varied = 'mass'; expected one of exposure, threshold"),
+        ("sbnd", "mass", 1.0, "varied = 'mass'; expected one of exposure, threshold, b"),
         ("sbnd", "exposure", -1.0, "sbnd: exposure = -1.0; expected a finite number, positive"),
         ("sbnd", "threshold", 5.0, "sbnd: recoil_energy = .*; expected the lower end first"),
     ],
@@ -93,12 +98,13 @@ def test_figure_has_one_curve_for_each_uncertainty():
 
 def test_command_prints_what_the_scan_gives(capsys, tmp_path):
     options = ["--exposures", "1e21", "--thresholds", "0.2", "--systematics", "0.05"]
+    options += ["--backgrounds", "0.5"]
     figure = tmp_path / "sensitivity.png"
     with pytest.raises(SystemExit) as stop:
         main(["sensitivity", "sbnd", *options, "--json", "--plot", str(figure)])
     assert stop.value.code == 0
     points = json.loads(capsys.readouterr().out)
-    assert [point["varied"] for point in points] == ["exposure", "threshold"]
+    assert [point["varied"] for point in points] == ["exposure", "threshold", "background"]
     (expected,) = sensitivity_scan(EXPERIMENTS["sbnd"], "exposure", [1e21], [0.05])
     assert points[0]["mu_nu"] == expected.mu_nu
     assert figure.stat().st_size > 5000

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.cli import main
 from analysis.experiment_tables import world_table
 from analysis.experiments import BOUNDED, EXPERIMENTS, recompute, recompute_all, world_rows
 from analysis.experiments.counting import expected_count
 from analysis.experiments.world import UNLIKE
+from analysis.world_plots import comparison
 from fileset.releases import MissingReleaseError, find_release
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,11 +72,35 @@ def test_ratio_of_unlike_quantities_is_marked(table, name):
     assert line[5].startswith("(")
 
 
+def test_every_row_of_the_technical_note_is_recomputed_or_names_what_is_missing(table, shared):
+    with (shared / "reference/published_limits.csv").open(encoding="utf-8") as file:
+        named = [row["id"] for row in csv.DictReader(file) if row["named_in_note"] == "yes"]
+    assert len(named) > 15
+    for name in named:
+        skip_without_release(table[name])
+        assert table[name].recomputed or "missing" in table[name].reason, name
+    quoted = [row for row in table.values() if row.method == "quoted" and row.bounded != "theory"]
+    # A search for dark matter has no moment to recompute.
+    assert [r.id for r in quoted if "missing" not in r.reason] == ["nova_ldm"]
+
+
 def test_rows_with_numbers_from_memory_are_not_verified(table):
     assert not table["lsnd"].verified
     assert "assumed or not verified: bound" in table["lsnd"].reason
     assert table["gninenko_sk"].verified
     assert not table["nova_ldm"].verified  # no number at all
+
+
+@pytest.mark.parametrize("name", ["rg_viaux", "rg_capozzi", "sn_ayala", "sn_km"])
+def test_bound_that_recent_work_disputes_says_so(table, name):
+    assert f"disputed: {EXPERIMENTS[name].disputed}" in table[name].reason
+    assert " †*" in [t.get_text()[-3:] for t in comparison([table[name]]).axes[0].get_yticklabels()]
+
+
+def test_command_warns_of_a_disputed_bound(caplog, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["limit", "rg_viaux"])
+    assert "rg_viaux is disputed: with all stellar physics varied, arXiv:2307.13050" in caplog.text
 
 
 def test_labels_of_the_technical_note_are_put_right():

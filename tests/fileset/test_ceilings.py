@@ -87,6 +87,22 @@ def test_contents_are_those_that_uproot_lists(tmp_path):
         assert found == file.classnames(cycle=False)
 
 
+# Uproot would read keys in circles, as many as it claims; a fuzzer that follows the code found it.
+def test_directory_in_front_of_the_file_is_refused(tmp_path):
+    path = tmp_path / "a.root"
+    with uproot.recreate(path) as file:
+        file["name"] = "value"
+    with uproot.open(path) as file:
+        size, place = (struct.pack(">i", n) for n in (file.fNbytesKeys, file.fSeekKeys))
+    start, stop = (path.read_bytes().index(number, 100, 300) for number in (size, place))
+    # Three numbers are between them.
+    assert stop - start == 16
+    overwrite(path, start, struct.pack(">i", 2**30))
+    overwrite(path, stop, struct.pack(">i", -(2**29)))
+    with refused(path, rf"a directory lists its objects at byte -{2**29}; {AGAIN}"):
+        inspect(path)
+
+
 # Uproot would begin with them again and again; a fuzzer that follows the code found it.
 def test_descriptions_of_classes_that_need_themselves_are_refused(tmp_path):
     path = tmp_path / "a.root"

@@ -10,6 +10,7 @@ import pytest
 
 from fileset import InputError, load_fileset, make_plan, open_chunk
 from fileset import files as looking
+from fileset import plan as planning
 from fileset.coffea_api import IterativeExecutor, ProcessorABC, Runner
 from fileset.formats import FORMATS
 from fileset.preprocess import preprocess
@@ -230,6 +231,50 @@ def test_facts_of_another_version_are_looked_for_again(made, tmp_path, looked_in
     looked_into.clear()
     make_plan(load_fileset(target))
     assert looked_into == ["a.root"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("entries", "3"),
+        ("entries", -1),
+        ("entries", True),
+        ("boundaries", [0, None]),
+        ("exposures", [1.0]),
+        ("exposures", {"spills": ["x", 1.0]}),
+        ("subruns", [[1]]),
+        ("format", "neither"),
+        ("simulated", 1),
+        ("knobs", 7),
+    ],
+)
+def test_facts_that_nobody_wrote_are_looked_for_again(made, tmp_path, looked_into, name, value):
+    described, target = made("a.root"), tmp_path / "nd.json"
+    preprocess(described, target)
+    written = content(target)
+    next(iter(written["nd"]["nudipole"].values()))[name] = value
+    looked_into.clear()
+    assert make_plan(load_fileset(written)) == make_plan(described)
+    assert looked_into == ["a.root"] * 2
+
+
+@pytest.mark.parametrize("facts", [7, None, {"a.root": 7}, [1]])
+def test_key_that_is_not_ours_is_passed_over(made, facts):
+    described = made("a.root")
+    entry = {"files": list(described["nd"].files), "nudipole": facts}
+    assert make_plan(load_fileset({"nd": entry})) == make_plan(described)
+
+
+def test_more_chunks_than_anybody_can_process_are_refused(made, tmp_path, monkeypatch):
+    target = tmp_path / "nd.json"
+    preprocess(made("a.root"), target)
+    written = content(target)
+    next(iter(written["nd"]["nudipole"].values()))["entries"] = 10**15
+    monkeypatch.setattr(planning, "_MOST_CHUNKS", 10)
+    with pytest.raises(
+        InputError, match=r"^more than 10 chunks of up to 250000 entries; take a la"
+    ):
+        make_plan(load_fileset(written))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 import importlib
 import os
+import pickle
 import random
 import sys
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -12,7 +13,7 @@ import pytest
 
 from fileset import InputError, load_fileset, make_plan
 from fileset.coffea_api import ProcessorABC
-from processors import NuoneProcessor, work
+from processors import SELECTIONS, NuoneProcessor, variation, work
 from processors.executors import EXECUTORS, InProcess, open_executor
 from processors.filled import finished
 from processors.pipeline import Execution, process_fileset
@@ -155,6 +156,35 @@ def test_workers_that_stay_do_not_run_the_code_of_before(plan, tmp_path, monkeyp
             output, _ = run(plan, module.Own(), executor)
         found.append(output["nd"]["n"])
     assert found == [CHUNKS, 10 * CHUNKS, 10 * CHUNKS]
+
+
+@pytest.mark.parametrize("name", ["futures", "dask"])
+def test_cuts_and_variations_that_were_made_in_memory_are_those_of_the_workers(
+    toy_plan, name, monkeypatch
+):
+    plain = NuoneProcessor(variations="flux")
+    cuts = {"recoil_energy": lambda e: e.recoil_energy > 0.4}
+    with open_executor(name, workers=1) as executor:
+        with monkeypatch.context() as patch:
+            patch.setitem(SELECTIONS, "mine", cuts)
+            patch.setitem(SELECTIONS, "note_window", SELECTIONS["note_window"] | cuts)
+
+            @variation(uses=("nu_pdg",), one_sided=True)
+            def tilt(events):
+                return 1.0 + 0.3 * (events.nu_pdg == 14)
+
+            made = NuoneProcessor("mine+note_window", "flux,tilt")
+            here, there = (run(toy_plan, made, where)[0] for where in (InProcess(), executor))
+        assert "tiltUp" in list(finished(there)["nd"]["spectrum"].axes["variation"])
+        assert content(there) == content(here)
+        # They do not stay there.
+        assert content(run(toy_plan, plain, executor)[0]) == content(
+            run(toy_plan, plain, InProcess())[0]
+        )
+
+
+def test_processor_of_the_package_travels_without_its_functions():
+    assert len(pickle.dumps(NuoneProcessor("event_cvn+note_window"))) < 400
 
 
 def test_dask_workers_give_the_same_to_the_last_bit(toy_plan, processor, in_process):

@@ -19,7 +19,7 @@ from analysis.limit.drawing import drawn, hypothesis
 from analysis.limit.fit import Fitter
 from analysis.limit.likelihood import Data, gradient, objective
 from analysis.limit.newton import newton
-from analysis.limit.toys import Experiment, run, with_workers
+from analysis.limit.toys import Experiment, run, run_all, with_workers
 
 BINS, PARAMETERS, EVENTS, SIGNAL = 400, 40, 2000.0, 200.0
 
@@ -113,6 +113,45 @@ def first_toys(fit: Fitter, toys: int) -> tuple[Data, np.ndarray, Experiment]:
     return data.take(np.arange(toys)), run(made, 256).t[0][:toys], made
 
 
+def boundary(toys: int) -> str:
+    """Critical value of 90 % along s, and the limits of data with a deficit."""
+    model = model_of("affine")
+    fit = Fitter.of(model.asimov())
+    sigmas = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+    points = fit.at(fit.width * np.array(sigmas))
+    made = [
+        Experiment(fit.model, hypothesis(fit.model, fit.data, p), (p[0],), p[None], (1, number))
+        for number, p in enumerate(points)
+    ]
+    critical = [np.quantile(one.t[0], 0.9) for one in run_all(made, toys)]
+    # As many events fewer as the signal would have at -1.5 standard deviations.
+    low = model.with_data(np.maximum(model.background - 1.5 * fit.width * model.signal, 0.0))
+    names = ("fc", "cls", "cls_asymptotic", "profile_two_sided", "profile_one_sided", "bayes_s")
+    limits = {name: low.limit(name, cl=0.9, toys=toys, expected=0).upper for name in names}
+    table = "  ".join(f"{s:g}: {value:.2f}" for s, value in zip(sigmas, critical, strict=True))
+    shown = ", ".join(f"{name} {upper / fit.width:.2f}" for name, upper in limits.items())
+    return (
+        f"critical value at s / sigma ({toys} toys)  {table}\n"
+        f"limit on s / sigma of data with a deficit of 1.5 sigma: {shown}"
+    )
+
+
+def coverage_of(toys: int) -> str:
+    model = model_of("affine")
+    lines = []
+    for s in (0.0, 0.5, 1.0, 2.0, 5.0):
+        for method in ("fc", "profile_one_sided", "profile_two_sided"):
+            found = model.coverage(
+                s,
+                cl=0.9,
+                method=method,
+                experiments=toys if method == "fc" else 20 * toys,
+                toys=400,
+            )
+            lines.append(f"s = {s:g}  {method:18} {found.fraction:.4f} +- {found.error:.4f}")
+    return "\n".join(["coverage at 90 %", *lines])
+
+
 def with_pyhf(toys: int) -> str:
     import pyhf
 
@@ -168,8 +207,18 @@ def main() -> None:
     parser.add_argument("--toys", type=int, default=4096)
     parser.add_argument("--exact", type=int, default=1000, help="toys to fit by full Newton steps")
     parser.add_argument("--scan", action="store_true", help="a scan of 20 signals, 2e4 toys each")
+    parser.add_argument("--boundary", type=int, metavar="TOYS", help="critical values near s = 0")
+    parser.add_argument("--coverage", type=int, metavar="N", help="coverage of N experiments")
     parser.add_argument("--workers", type=int, default=2, help="threads of the scan")
     options = parser.parse_args()
+    if options.boundary or options.coverage:
+        asked = ((boundary, options.boundary), (coverage_of, options.coverage))
+        print("\n".join(make(toys) for make, toys in asked if toys))
+    else:
+        everything(options)
+
+
+def everything(options: argparse.Namespace) -> None:
     for kind in ("affine", "bilinear", "everything"):
         print(rate(kind, options.toys), flush=True)
     for kind in ("affine", "bilinear"):

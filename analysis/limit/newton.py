@@ -9,6 +9,7 @@ from .model import Floats
 
 _STEPS = 200
 _DIFFERENCE = 1e-5
+_FLAT = 0.01
 
 
 def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Floats:
@@ -41,9 +42,9 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
         free = np.ones(len(x), dtype=bool)
         free[0] = not fixed and (x[0] > 0.0 or slope[0] < 0.0)
         hessian = second_derivatives(model, data, x)
-        # Between two minima a direction may curve down: there, the part that never does.
+        # Between two minima a direction may curve down.
         if not np.linalg.eigvalsh(hessian[np.ix_(free, free)]).min(initial=0.0) >= 0.0:
-            hessian = curvature(model, data.n[0], x)
+            hessian = _turned_up(hessian, curvature(model, data.n[0], x))
         direction = _newton_direction(hessian, slope, free)
         if free[0] and x[0] <= 0.0 and direction[0] < 0.0:
             free[0] = False
@@ -64,6 +65,18 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
                 return x
         x, value = trial, new
     raise ArithmeticError(f"a fit did not converge in {_STEPS} Newton steps")
+
+
+def _turned_up(hessian: Floats, scale: Floats) -> Floats:
+    """Second derivatives with a size but no sign: away from a ridge, and far where it is flat.
+
+    Sizes are relative to those of a matrix that never curves down. Steps by that matrix alone would
+    creep where the two nearly cancel.
+    """
+    size = np.sqrt(np.maximum(np.diag(scale), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(hessian / np.outer(size, size))
+    sizes = np.maximum(np.abs(values), _FLAT)
+    return np.asarray((vectors * sizes) @ vectors.T * np.outer(size, size))
 
 
 def second_derivatives(model: Expectation, data: Data, x: Floats) -> Floats:

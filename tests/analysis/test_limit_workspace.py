@@ -138,7 +138,7 @@ def workspace_with(place, value):
         (
             ("channels", 0, "samples", 0, "modifiers", 0, "type"),
             "shapesys",
-            r"modifier 'staterror_nd' is a shapesys; this model has",
+            r"sample 'background' has a shapesys and a histosys",
         ),
         (("channels", 0, "samples", 0, "modifiers"), [], r"staterror is not on|not a workspace"),
         (("measurements",), [], r"not a workspace of schema 1.0.0"),

@@ -17,20 +17,6 @@ from analysis.cli.arguments import parser
 from analysis.cli.parsing import Help
 
 ROOT = Path(__file__).resolve().parents[1]
-TITLES = {
-    "fileset": "What goes in: descriptions, files, exposure",
-    "fileset.formats": "Input formats",
-    "fileset.fluxes": "Published fluxes",
-    "fileset.simulate": "Simulated near detector",
-    "processors": "Events to histograms",
-    "processors.kernels": "Cross-sections and kinematics",
-    "analysis": "Histograms to numbers and pictures",
-    "analysis.limit": "Limits",
-    "analysis.experiments": "Published experiments",
-    "analysis.theory": "Theory of moments",
-    "analysis.astro": "Stars and the early universe",
-    "analysis.cli": "Command line",
-}
 
 
 def packages() -> dict[str, list[str]]:
@@ -53,7 +39,7 @@ def module_page(package: str, modules: list[str]) -> str:
     own = "\n".join(f"        - {name}" for name in _made_in(package)) or "        []"
     blocks = [f"::: {package}\n    options:\n      members:\n{own}"]
     blocks += [f"::: {module}" for module in modules[1:]]
-    return f"# `{package}`\n\n{TITLES[package]}.\n\n" + "\n\n".join(blocks) + "\n"
+    return f"# `{package}`\n\n" + "\n\n".join(blocks) + "\n"
 
 
 def commands_page() -> str:

@@ -24,7 +24,7 @@ PAGES = {
 ELSEWHERE = {
     r"--scheduler|--cluster|--executor dask": "tests/processors/test_cluster.py",
     r"--executor futures": "tests/processors/test_run.py",
-    r"--fit(?!.*asymptotic)": "tests/analysis/test_limit_model.py",
+    r"--fit|limit nd.json": "tests/analysis/test_limit_model.py",
     r"^nudipole demo": ".ci/run",
 }
 """Commands that are parsed here, and where such ones are run."""

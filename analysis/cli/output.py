@@ -21,10 +21,14 @@ def print_table(table: "Table") -> None:
     # Wide when not on a terminal: a pipe must not cut names and paths.
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     drawn = RichTable(
-        *table.columns, title=table.title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False
+        *table.columns,
+        title=harmless(table.title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        pad_edge=False,
     )
     for row in table.rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(harmless, row))
     console.print(drawn, markup=False)
 
 
@@ -38,9 +42,9 @@ def print_templates(templates: "Templates", pot: float | None) -> None:
     print_table(ledger_table(templates))
     if pot and templates.simulated:
         print_table(yields_table(templates, pot))
-    print(variations_line(templates.variations))
+    print(harmless(variations_line(templates.variations)))
     for note in notes(templates):
-        print(f"note: {note}")
+        print(harmless(f"note: {note}"))
 
 
 def incomplete(templates: "Templates") -> bool:
@@ -51,7 +55,8 @@ def incomplete(templates: "Templates") -> bool:
         where = f"dataset {row.dataset!r}, {row.path}, entries {row.start}-{row.stop}: "
         # A reason that concerns the whole file says itself which.
         where = "" if row.missing.startswith("dataset ") else where
-        print(f"{'skipped' if row.skipped else 'missing'}: {where}{row.missing}", file=sys.stderr)
+        state = "skipped" if row.skipped else "missing"
+        print(harmless(f"{state}: {where}{row.missing}"), file=sys.stderr)
     missing = [row for row in templates.ledger.missing if not row.skipped]
     if missing:
         fail(
@@ -81,7 +86,7 @@ def write_figures(figures: Mapping[Path, Callable[[], Any]]) -> None:
 
 def fail(message: str, status: int) -> int:
     """Print what went wrong as one line; gives the status back."""
-    print(f"{red('nudipole:')} {message}", file=sys.stderr)
+    print(f"{red('nudipole:')} {harmless(message)}", file=sys.stderr)
     return status
 
 
@@ -89,3 +94,12 @@ def red(text: str) -> str:
     """Text for stderr, red where that is a terminal and nobody minds (no-color.org)."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain or not sys.stderr.isatty() else f"\033[31m{text}\033[0m"
+
+
+def harmless(text: str) -> str:
+    r"""Text without what steers a terminal: a name in a file may hold anything.
+
+    >>> harmless("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -46,6 +46,7 @@ MOMENT_UNIT = r"$10^{-9}\,\mu_\mathrm{B}$"
 _UNWANTED = ("figure.autolayout", "figure.figsize", "savefig.bbox", "axes.titlesize")
 _STYLE = {name: value for name, value in mplhep.style.DUNE.items() if name not in _UNWANTED} | {
     "font.family": ["TeX Gyre Heros", "DejaVu Sans"],
+    "mathtext.cal": "TeX Gyre Heros",
     "mathtext.fallback": "stixsans",
     "font.size": 11.0,
     "axes.labelsize": 12.0,

@@ -4,6 +4,7 @@ The page needs no network, no script and no file beside it; the figures are also
 files, for slides.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,11 +90,13 @@ def write_report(
 def _drawn(drawing: Drawing, out: Path) -> Plot:
     """Draw a figure into its file, and for the page."""
     figure = drawing.draw()
-    _write(out / f"{drawing.name}.png", plots.image(figure))
-    svg = Markup(plots.inline(figure, drawing.name, drawing.alt))
+    # An axis may have any name; the name of a file must not lead out of the folder.
+    name = re.sub(r"[^A-Za-z0-9_.]", "_", drawing.name)
+    _write(out / f"{name}.png", plots.image(figure))
+    svg = Markup(plots.inline(figure, name, drawing.alt))
     width, height = figure.get_size_inches()
     shape = f"{width:g} / {height:g}"
-    return Plot(drawing.name, drawing.part, Markup(drawing.title), svg, shape)
+    return Plot(name, drawing.part, Markup(drawing.title), svg, shape)
 
 
 def _environment() -> Environment:

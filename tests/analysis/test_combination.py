@@ -151,6 +151,13 @@ def test_solar_limit_converts_to_the_flavour_that_the_same_data_give(shared):
     assert "mu^2 (solar effective) = 0.194 mu^2 (numu)" in converted.likelihoods["xenonnt"]
 
 
+def test_toys_raise_the_limit_of_xenonnt_to_what_its_row_says(shared):
+    found = combine(["xenonnt"], method="fc", toys=1000, releases=shared / "data/limits")
+    assert found.observed == pytest.approx(6.3e-12, rel=0.03, abs=0.0)
+    assert "gives 6.3e-12" in EXPERIMENTS["xenonnt"].reason
+    assert "Feldman-Cousins" in found.convention
+
+
 def test_antineutrinos_at_a_reactor_have_the_moment_of_neutrinos():
     found = combine(["texono_csi", "lsnd_e"])
     assert found.bounded == "nuebar"

@@ -18,6 +18,7 @@ from analysis.systematics import systematics
 from analysis.uncertainty import impacts, poisson_interval, project
 from fileset.exposure import Ledger, LedgerRow
 from processors.categories import AXIS, LABELS
+from processors.cut_axes import histogram_of
 from processors.histograms import HISTOGRAMS, empty
 from processors.templates import Templates, collect
 
@@ -37,7 +38,7 @@ COUNTS[7] = 0
 
 def filled(name: str, yields: dict[str, NDArray[np.float64]], variations: dict[str, float]) -> Hist:
     """Histogram with yields along its first axis, all in one bin of the second, if there is one."""
-    histogram = empty(HISTOGRAMS[name], list(variations), BINS)
+    histogram = empty(histogram_of(name), list(variations), BINS)
     for category, values in yields.items():
         for position, factor in enumerate(variations.values()):
             target = histogram.view()[BINS.index(category), position]
@@ -71,16 +72,17 @@ def output(
     }
 
 
-def make_templates(*, data: bool = True) -> Templates:
+def make_templates(*, data: bool = True, more: dict[str, Hist] | None = None) -> Templates:
     etheta2 = ETHETA2 | {"magnetic_numu": 1e17 * ETHETA2["nuone"]}
     cuts = {"nuone": [900.0, 800.0, 500.0], "nc": [90000.0, 4000.0, 0.0]}
     variations = {"nominal": 1.0, "fluxUp": 1.2, "fluxDown": 0.9}
-    parts = {"simulation": output(etheta2, RECOIL | SIGNAL, cuts, variations)}
+    simulated = output(etheta2, RECOIL | SIGNAL, cuts, variations) | (more or {})
+    parts = {"simulation": simulated}
     rows = [LedgerRow("simulation", "a.root", "a", 0, 10, MC_POT)]
     if data:
         parts["recorded"] = output(
             {"data": COUNTS.astype(float)}, {}, {"data": [9000.0, 500.0, 60.0]}, {"nominal": 1.0}
-        )
+        ) | {name: histogram * 0.1 for name, histogram in (more or {}).items()}
         rows.append(LedgerRow("recorded", "b.root", "b", 0, 10, DATA_POT))
     datasets = {name: {"is_mc": name == "simulation"} for name in parts}
     return collect(parts, Ledger(tuple(rows)), datasets, {})

@@ -5,10 +5,12 @@ What was found in this way, and mended, has a test of its own in ``test_forged_f
 
 import contextlib
 import io
+import itertools
 import json
 import shutil
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,35 +36,13 @@ from . import test_dune_flat_caf as dune
 from . import test_gibuu as gibuu
 from . import test_nuisance_flattree as nuisance
 from . import test_sbn_flat_caf as sbn
+from .helpers_time import TooLongError, limited
 
 # Damaged numbers may overflow, which numpy says; as anywhere outside of the tests, it goes on.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-LIMIT = 30.0
-"""Longest time of the processor for one small file [s]; without damage it takes 0.2 s."""
-
 EVENTS = 12
 PRONG, NU = "rec.vtx.elastic.fuzzyk.png", "rec.mc.nu"
-
-
-class TooLongError(BaseException):
-    """Of no kind that anybody catches."""
-
-
-@contextlib.contextmanager
-def limited() -> Iterator[None]:
-    """End what takes too long."""
-
-    def stop(*_: object) -> None:
-        raise TooLongError(f"not done after {LIMIT} s")
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, LIMIT)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0.0)
-        signal.signal(signal.SIGPROF, before)
 
 
 def write_tree(path, tree, branches, compression, spills=None, **histograms):
@@ -285,6 +265,30 @@ def numbers(output):
     return np.concatenate(
         [np.ravel(v[n]) for v in views for n in v.dtype.names or (...,)] or [np.zeros(0)]
     )
+
+
+def test_what_keeps_the_processor_busy_is_ended():
+    with pytest.raises(TooLongError, match="SIGPROF"), limited(limit=0.1):
+        sum(1 for _ in itertools.count())
+
+
+def test_what_waits_for_itself_is_ended():
+    lock = threading.Lock()
+    lock.acquire()
+    with pytest.raises(TooLongError, match="SIGALRM"), limited(wait=0.1):
+        lock.acquire()
+
+
+def test_library_that_never_comes_back_is_ended():
+    code = """
+import itertools
+from tests.fileset.helpers_time import limited
+with limited(limit=0.1, wait=0.1, more=0.1):
+    sum(itertools.count())
+"""
+    root = Path(__file__).resolve().parents[2]
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert (ended.returncode, ended.stderr[:10]) == (1, "Timeout (0")
 
 
 @pytest.mark.parametrize("name", NAMES)

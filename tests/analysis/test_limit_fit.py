@@ -90,7 +90,7 @@ def test_kept_model_and_workspace_give_the_same_limit(templates, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("texono", "--fit"), "has no counts to fit"),
+        (("bebc_wa66", "--fit"), "has no likelihood to combine"),
         (("nova_bia", "--fit"), "nova_biao"),
         (("absent.npz",), "no such model file"),
         (("templates", "--fit", "--method", "classical"), "no method 'classical' for a model"),

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         sys.exit(fail(f"{error}; 'nudipole doctor' says what is missing", 2))
     # InputError and its relatives from libraries: the input is wrong, the line says how.
-    except (ValueError, FileExistsError, ShadowedPackageError) as error:
+    except (ValueError, ArithmeticError, FileExistsError, ShadowedPackageError) as error:
         if "-v" in sys.argv or "--verbose" in sys.argv:
             raise
         sys.exit(fail(" ".join(str(error).split()), 2))

@@ -18,6 +18,8 @@ _PRECISE = 1e-13
 _SINGULAR = 1e12
 _CELLS = 24
 _ROUNDS = 5
+# In standard deviations; beyond the last, the statistic rises no more.
+_DISTANCES = 2.0 * 1.5 ** np.arange(61)
 
 
 class Fitter:
@@ -101,11 +103,21 @@ class Fitter:
         return Fitter(self.model, Data(n, point, best_factors(self.model, self.data, point)))
 
     def reach(self, threshold: float) -> float:
-        """An s above the best one where the statistic is above a threshold."""
-        high = self.best[0] + 2.0 * self.width
-        while self.statistic(np.array([high]))[0] <= threshold:
-            high = self.best[0] + 1.5 * (high - self.best[0])
-        return float(high)
+        """An s above the best one where the statistic is above a threshold.
+
+        Raises
+        ------
+        InputError
+            If there is none: the signal can vanish within its own uncertainties.
+        """
+        for distance in _DISTANCES:
+            high = self.best[0] + distance * self.width
+            if self.statistic(np.array([high]))[0] > threshold:
+                return float(high)
+        raise InputError(
+            f"no signal up to s = {high:g} is excluded: its own uncertainties are as large as the "
+            "signal; leave the largest out, or make straight lines of them (--symmetrise)"
+        )
 
 
 def crossing(function: Callable[[Floats], Floats], low: float, high: float) -> float:

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from .expectation import Expectation
 from .likelihood import Data, curvature, gradient, objective
@@ -33,6 +34,17 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
     ArithmeticError
         If it does not converge.
     """
+    found = _steps(model, data, start, fixed)
+    if found is None:
+        # Along a valley that bends and curves down, quadratic steps creep.
+        found = _steps(model, data, _quasi_newton(model, data, start, fixed), fixed)
+    if found is None:
+        raise ArithmeticError(f"a fit did not converge in {_STEPS} Newton steps")
+    return found
+
+
+def _steps(model: Expectation, data: Data, start: Floats, fixed: bool) -> Floats | None:
+    """Damped Newton steps until nothing is gained; None if they are too many."""
     x, only = start.copy(), np.zeros(1, dtype=np.int64)
     value = objective(model, data, x[None])[0][0]
     if not np.isfinite(value):
@@ -50,21 +62,38 @@ def newton(model: Expectation, data: Data, start: Floats, *, fixed: bool) -> Flo
             free[0] = False
             direction = _newton_direction(hessian, slope, free)
         decrement = -slope @ direction
+        if not np.isfinite(decrement):
+            raise ArithmeticError("a fit went where its slope is not finite")
         if decrement < 1e-13:
             return x
         limit = -x[0] / direction[0] if free[0] and direction[0] < 0.0 else np.inf
         length = min(1.0, limit)
-        while True:
+        while length * decrement >= 1e-13:
             trial = x + length * direction
             trial[0] = 0.0 if length == limit else max(trial[0], 0.0)
             new = objective(model, data, trial[None])[0][0]
             if new <= value - 1e-4 * length * decrement:
+                x, value = trial, new
                 break
             length *= 0.5
-            if length * decrement < 1e-13:
-                return x
-        x, value = trial, new
-    raise ArithmeticError(f"a fit did not converge in {_STEPS} Newton steps")
+        else:
+            return x
+    return None
+
+
+def _quasi_newton(model: Expectation, data: Data, start: Floats, fixed: bool) -> Floats:
+    """Where a bounded quasi-Newton method ends, to go on from."""
+    only = np.zeros(1, dtype=np.int64)
+    bounds = [(start[0], start[0]) if fixed else (0.0, None), *[(None, None)] * (len(start) - 1)]
+    found = minimize(
+        lambda x: objective(model, data, x[None])[0][0],
+        start,
+        jac=lambda x: gradient(model, data, only, x[None])[0][0],
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": 2000, "maxfun": 5000, "ftol": 1e-15, "gtol": 1e-9},
+    )
+    return np.asarray(found.x)
 
 
 def _turned_up(hessian: Floats, scale: Floats) -> Floats:

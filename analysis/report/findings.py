@@ -136,7 +136,7 @@ def find(templates: Templates, *, cl: float, pot: float | None, toys: int) -> Fi
     fit, no_fit = None, ""
     try:
         fit = _fitted(templates, pot, cl, toys)
-    except InputError as error:
+    except (InputError, ArithmeticError) as error:
         no_fit = str(error)
     # Fewer bins than parameters, and nothing that tells them apart.
     except np.linalg.LinAlgError as error:

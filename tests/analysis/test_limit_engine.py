@@ -249,3 +249,17 @@ def test_fit_that_left_its_valley_is_made_again():
     fits = minimise(ready, data, np.repeat(point[None], 300, axis=0), 3.0 * metric, fixed=True)
     before = objective(ready, data, np.repeat(point[None], 300, axis=0))[0]
     assert (fits.values <= before + 1e-6).all()
+
+
+def test_steps_that_creep_go_on_from_where_another_method_ends(monkeypatch):
+    model, data, start, _ = toys_of(MODELS["bent"], 1)
+    expected = newton(model, data, start, fixed=False)
+    monkeypatch.setattr("analysis.limit.newton._STEPS", 2)
+    found = newton(model, data, start, fixed=False)
+    assert found == pytest.approx(expected, abs=1e-4 * max(1.0, abs(expected).max()))
+
+
+def test_signal_that_can_vanish_within_its_uncertainty_has_no_limit():
+    model = shapes().with_normalisation("signal", 2.0, ["magnetic"], "linear")
+    with pytest.raises(InputError, match="its own uncertainties are as large as the signal"):
+        model.limit("profile_two_sided", cl=0.9)

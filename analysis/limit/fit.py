@@ -112,7 +112,12 @@ class Fitter:
         """
         for distance in _DISTANCES:
             high = self.best[0] + distance * self.width
-            if self.statistic(np.array([high]))[0] > threshold:
+            try:
+                statistic = self.statistic(np.array([high]))[0]
+            # So far out that the steps of a fit lose all digits.
+            except ArithmeticError:
+                break
+            if statistic > threshold:
                 return float(high)
         raise InputError(
             f"no signal up to s = {high:g} is excluded: its own uncertainties are as large as the "

@@ -121,16 +121,15 @@ def n_minus_one(
     failed, weight, category = failed[rows], weight[rows], columns.category[rows]
     filled = {}
     for cut, found in windows(selection).items():
-        here = (failed < 0) | (failed == cuts.index(cut))
         name = f"{n_minus_one_name(cut, found.column)}"
         histogram = histogram_of(name)
         (axis,) = histogram.axes
-        values = np.asarray(columns[found.column])[rows[here]]
-        cells = category[here] * histogram.size + axis.index(values) + 1
-        index = np.flatnonzero(np.bincount(cells))
-        powers = (weight[here], weight[here] ** 2)
-        sums: Floats = np.stack([np.bincount(cells, power)[index, None] for power in powers])
-        filled[name] = Filled(name, (NOMINAL,), AXIS, index, (Part(0, sums),))
+        # Of boost-histogram, -1 is the underflow, which comes first here.
+        bins = axis.index(np.asarray(columns[found.column])[rows]) + 1
+        sums = np.zeros((3, len(AXIS) * histogram.size))
+        _add(failed, cuts.index(cut), category * histogram.size + bins, weight, sums)
+        index = np.flatnonzero(sums[2])
+        filled[name] = Filled(name, (NOMINAL,), AXIS, index, (Part(0, sums[:2, index, None]),))
     return filled
 
 
@@ -147,3 +146,15 @@ def _only_failed(masks: NDArray[np.bool_]) -> NDArray[np.int16]:
                     break
                 result[i] = cut
     return result
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(
+    failed: NDArray[np.int16], cut: int, cell: NDArray[np.int64], weight: Floats, sums: Floats
+) -> None:
+    """Add weights, their squares and numbers of events that fail none or this one of the cuts."""
+    for i in range(len(failed)):
+        if failed[i] < 0 or failed[i] == cut:
+            sums[0, cell[i]] += weight[i]
+            sums[1, cell[i]] += weight[i] * weight[i]
+            sums[2, cell[i]] += 1.0

@@ -495,3 +495,11 @@ def test_expected_limits_are_ordered_and_refuse_nonsense():
         expected_limits(23.78, cl=0.90, method="cls", signal=-1.0)
     with pytest.raises(ValueError, match="'all' has no expected limit; choose one of fc"):
         mean_upper_limit(23.78, cl=0.90, method="all")
+
+
+@pytest.mark.parametrize(
+    "method", sorted({*METHODS, *OTHER_METHODS} - {"fc", "fc_pole", "profile_two_sided"})
+)
+@pytest.mark.parametrize("n", [0, 25, 60])
+def test_methods_of_upper_limits_begin_at_no_signal(method, n):
+    assert interval(n, *NOVA[1:], method=method)[0] == 0.0

@@ -160,14 +160,14 @@ def small_run() -> str:
 
 def workers_of(address: str, timeout: float) -> str:
     """Connect to a scheduler and compare its workers with this process."""
-    from processors.cluster import Profile
+    from processors.cluster_profile import Profile
 
     return _opened(Profile("scheduler", timeout=timeout, options={"address": address}))
 
 
 def cluster(path: Path, timeout: float) -> str:
     """Connect to a cluster, or start one worker of a local one; only ask a batch system."""
-    from processors.cluster import load_profile
+    from processors.cluster_profile import load_profile
 
     profile = load_profile(path)
     if profile.kind == "local":

@@ -15,7 +15,8 @@ from typing import Any
 
 from fileset.errors import InputError, closest
 
-from .cluster import Profile, load_profile, open_cluster, warm_up
+from .cluster import open_cluster, warm_up
+from .cluster_profile import Profile, load_profile
 
 log = logging.getLogger(__name__)
 

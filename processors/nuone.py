@@ -246,7 +246,7 @@ class NuoneProcessor(ProcessorABC):
         weights = [v for v in variations if not v.shift]
         kept = _kept(passes)
         events = columns[kept]
-        known = (events.category, signal.among(kept)) if signal else None
+        known = None if signal is None else (events.category, signal.among(kept))
         entries = self.entries(events, templates, [v.replaces for v in weights], known)
         seen: dict[str, tuple[Columns, Entries, Masks]] = {}
         for label, (moved, passed) in passes.items():

@@ -21,6 +21,7 @@ from hist.axis import StrCategory
 from fileset.atomic import renamed_when_complete
 from fileset.errors import InputError, closest
 from fileset.exposure import Ledger
+from fileset.formats import CAFANA_SPECTRUM, FORMATS
 from fileset.html import html_table
 from fileset.unpacking import check_archive, parsed
 
@@ -283,6 +284,7 @@ class Templates:
                     name: Hist(uhi.io.zip.read(archive, name)) for name in content["histograms"]
                 }
                 ledger = Ledger.from_json(content["ledger"])
+                _check_formats(content["datasets"])
                 return cls(histograms, ledger, content["datasets"], content["provenance"])
         except FileNotFoundError:
             raise InputError(f"{path}: no such templates file; 'process' writes one") from None
@@ -291,6 +293,16 @@ class Templates:
             raise InputError(text if text.startswith(str(path)) else f"{path}: {text}") from error
         except _UNREADABLE as error:
             raise InputError(f"{path}: not a templates file ({error}); process again") from error
+
+
+def _check_formats(datasets: Mapping[str, Mapping[str, Any]]) -> None:
+    known = {*FORMATS, CAFANA_SPECTRUM}
+    for name, metadata in datasets.items():
+        if (found := metadata.get("format")) is not None and found not in known:
+            raise InputError(
+                f"dataset {name!r} is of format {found!r}, which this version does not know; "
+                "process again"
+            )
 
 
 def collect(

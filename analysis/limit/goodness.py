@@ -43,7 +43,7 @@ class DataTest(NamedTuple):
 
 
 def discovery(model: BinnedModel, effort: Effort) -> DataTest:
-    """DataTest the hypothesis of no moment: q0 = -2 ln [L(0) / L(s_hat)] with s_hat >= 0.
+    """Test the hypothesis of no moment: q0 = -2 ln [L(0) / L(s_hat)] with s_hat >= 0.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class LimitModel(BinnedModel):
         return limit(self, method, cl=cl, **options)
 
     def discovery(self, **options: Any) -> DataTest:
-        """DataTest that there is no moment: see :func:`.goodness.discovery`."""
+        """Test that there is no moment: see :func:`.goodness.discovery`."""
         return with_toys(discovery, self, **options)
 
     def goodness(self, **options: Any) -> DataTest:

@@ -17,7 +17,7 @@ from fileset import InputError, load_fileset, make_plan, unpacking
 from fileset.basket_bytes import DamagedError
 from fileset.formats.cafana_spectrum import open_spectra
 from fileset.root_limits import contents
-from processors.cluster import load_profile
+from processors.cluster_profile import load_profile
 from processors.templates import Templates
 
 from .helpers import overwrite

@@ -27,15 +27,8 @@ from analysis import doctor
 from analysis.cli import main
 from fileset import InputError, load_fileset, make_plan
 from processors import NuoneProcessor
-from processors.cluster import (
-    COMMON,
-    KINDS,
-    DaskExecutor,
-    Profile,
-    _start,
-    load_profile,
-    open_cluster,
-)
+from processors.cluster import DaskExecutor, _start, open_cluster
+from processors.cluster_profile import COMMON, KINDS, Profile, load_profile
 from processors.executors import InProcess, open_executor
 from processors.filled import finished
 from processors.run import run

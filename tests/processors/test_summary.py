@@ -56,7 +56,7 @@ def test_summary_counts_what_was_done(ran, toy):
     assert spent == sorted(spent, reverse=True)
 
 
-@pytest.mark.skipif(not COUNTED.exists(), reason="not counted here")
+@pytest.mark.skipif(not COUNTED.exists(), reason="no count of bytes here: NOT tested")
 def test_bytes_that_were_read_are_at_least_what_events_are_made_of(ran):
     # A worker that is new reads code too.
     assert ran[0].provenance["run"]["bytes_read"] > 10_000

@@ -240,3 +240,11 @@ def test_datasets_without_output_are_left_out(templates):
     output = {"nd": {"cutflow": templates.histograms["cutflow"]["nd", ...]}}
     collected = collect(output, templates.ledger, templates.datasets, {})
     assert list(collected.cutflow.axes["dataset"]) == ["nd"]
+
+
+def test_templates_of_a_format_that_is_not_known_are_refused(templates, tmp_path):
+    datasets = {name: m | {"format": "of_tomorrow"} for name, m in templates.datasets.items()}
+    path = tmp_path / "x.zip"
+    replace(templates, datasets=datasets).save(path)
+    with pytest.raises(InputError, match=r"x\.zip: dataset .* is of format 'of_tomorrow'"):
+        Templates.load(path)
